@@ -1,0 +1,30 @@
+/* A growable, NUL-terminated text. Start from BUF_INIT; an out-of-memory is remembered in `failed` and later appends do nothing. */
+#ifndef KITH_BASE_BUF_H
+#define KITH_BASE_BUF_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buf {
+	char *data; /* NULL while empty */
+	size_t length, size;
+	bool failed;
+};
+#define BUF_INIT ((struct buf){ 0 })
+
+void buf_free(struct buf *b); /* and back to BUF_INIT */
+void buf_reset(struct buf *b); /* empty, keeps its memory */
+void buf_append(struct buf *b, const void *data, size_t length);
+void buf_puts(struct buf *b, const char *text);
+void buf_putc(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+const char *buf_text(const struct buf *b); /* "" when empty; never NULL */
+/* Hands the text (malloc) over and empties `b`; NULL when it had failed */
+char *buf_take(struct buf *b);
+
+/* All of a file, at most `max` bytes (-EFBIG), NUL-terminated, allocated with malloc */
+int file_read_all(const char *path, size_t max, char **ret_text, size_t *ret_length);
+
+#endif

@@ -1,0 +1,179 @@
+#include "base/fault.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define SOURCE_LINE_MAX 200
+
+/* Line and column of an offset, and the line's bounds. Columns count bytes, a tab is one. */
+static void fault_place(struct fault *fault, const char *text, size_t length, size_t at, size_t width)
+{
+	size_t start, end;
+
+	if (at > length)
+		at = length;
+	fault->line = 1;
+	for (start = end = 0; end < at; end++)
+		if (text[end] == '\n') {
+			fault->line++;
+			start = end + 1;
+		}
+	for (end = at; end < length && text[end] != '\n' && text[end] != '\r'; end++)
+		;
+	fault->column = (unsigned)(at - start) + 1;
+	if (at + width > end)
+		width = end > at ? end - at : 1;
+	fault->width = width ? (unsigned)width : 1;
+	if (end - start <= SOURCE_LINE_MAX)
+		fault->source = strndup(text + start, end - start);
+	for (char *c = fault->source; c && *c; c++)
+		if ((unsigned char)*c < 0x20 && *c != '\t')
+			*c = '?';
+}
+
+static void fault_free(struct fault *fault)
+{
+	free(fault->file);
+	free(fault->text);
+	free(fault->hint);
+	free(fault->source);
+	free(fault);
+}
+
+void fault_add(struct faults *f, bool warning, const char *file, const char *text, size_t length, size_t at, size_t width,
+               const char *hint, const char *format, ...)
+{
+	struct buf b = BUF_INIT;
+	struct fault *fault;
+	va_list args;
+
+	if (warning)
+		f->n_warnings++;
+	else
+		f->n_errors++;
+	if (f->n_kept >= FAULTS_MAX)
+		return;
+	fault = calloc(1, sizeof(*fault));
+	if (!fault)
+		return;
+	va_start(args, format);
+	buf_vprintf(&b, format, args);
+	va_end(args);
+	fault->text = buf_take(&b);
+	fault->file = strdup(file);
+	fault->hint = hint ? strdup(hint) : NULL;
+	fault->warning = warning;
+	fault->line = fault->column = fault->width = 1;
+	if (text)
+		fault_place(fault, text, length, at, width);
+	if (!fault->text || !fault->file) {
+		fault_free(fault);
+		return;
+	}
+	if (f->last)
+		f->last->next = fault;
+	else
+		f->first = fault;
+	f->last = fault;
+	f->n_kept++;
+}
+
+void faults_free(struct faults *f)
+{
+	while (f->first) {
+		struct fault *next = f->first->next;
+
+		fault_free(f->first);
+		f->first = next;
+	}
+	*f = (struct faults){ 0 };
+}
+
+void fault_format(const struct fault *fault, struct buf *b)
+{
+	buf_printf(b, "%s:%u:%u: %s%s\n", fault->file, fault->line, fault->column, fault->warning ? "warning: " : "", fault->text);
+	if (!fault->source) {
+		if (fault->hint)
+			buf_printf(b, "    %s\n", fault->hint);
+		return;
+	}
+	buf_printf(b, "    %s\n    ", fault->source);
+	/* The same tabs before the caret as before what it points at. */
+	for (unsigned i = 1; i < fault->column; i++)
+		buf_putc(b, fault->source[i - 1] == '\t' ? '\t' : ' ');
+	buf_putc(b, '^');
+	for (unsigned i = 1; i < fault->width; i++)
+		buf_putc(b, '~');
+	if (fault->hint)
+		buf_printf(b, " %s", fault->hint);
+	buf_putc(b, '\n');
+}
+
+void faults_log(const struct faults *f)
+{
+	for (const struct fault *fault = f->first; fault; fault = fault->next)
+		log_line(fault->warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERR, "%s:%u:%u: %s%s%s", fault->file, fault->line,
+		         fault->column, fault->text, fault->hint ? "; " : "", fault->hint ? fault->hint : "");
+	if (f->n_errors + f->n_warnings > f->n_kept)
+		log_warning("%u more faults are not shown", f->n_errors + f->n_warnings - f->n_kept);
+}
+
+/* Edits (insert, delete, replace, swap of neighbours) from a to b, over a bounded length. */
+#define SUGGEST_MAX 64
+static size_t edits(const char *a, size_t n, const char *b, size_t m)
+{
+	size_t row[3][SUGGEST_MAX + 1];
+	size_t *before = row[0], *last = row[1], *now = row[2];
+
+	for (size_t j = 0; j <= m; j++)
+		last[j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		size_t *spare = before;
+
+		now[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t best = last[j - 1] + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+
+			if (last[j] + 1 < best)
+				best = last[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
+			now[j] = best;
+		}
+		before = last;
+		last = now;
+		now = spare;
+	}
+	return last[m];
+}
+
+const char *suggest(const char *name, size_t length, const char *const *names, size_t n)
+{
+	const char *best = NULL;
+	size_t least = SIZE_MAX;
+
+	if (!length || length > SUGGEST_MAX)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		size_t m = strlen(names[i]), d, longer = m > length ? m : length;
+
+		if (m > SUGGEST_MAX)
+			continue;
+		d = edits(name, length, names[i], m);
+		/* A beginning of at least three letters is a good guess too: "free" for "free_percent". */
+		if (length >= 3 && m > length && !strncmp(names[i], name, length) && d > longer / 3)
+			d = longer / 3;
+		if (d * 3 <= longer + 1 && d < least) {
+			least = d;
+			best = names[i];
+		}
+	}
+	return best;
+}

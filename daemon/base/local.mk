@@ -1,0 +1,7 @@
+libkith_a_SOURCES += \
+	daemon/base/buf.c daemon/base/buf.h \
+	daemon/base/clock.c daemon/base/clock.h \
+	daemon/base/fault.c daemon/base/fault.h \
+	daemon/base/log.c daemon/base/log.h \
+	daemon/base/names.c daemon/base/names.h \
+	daemon/base/units.c daemon/base/units.h

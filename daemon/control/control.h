@@ -1,0 +1,51 @@
+/*
+ * The control server: answers the CLI over a Unix stream socket, 0660. Frames: 4 bytes little-endian length, then a protobuf message
+ * of control.proto. Every reader has a bounded queue; one that does not keep up is cut off. Garbage closes that connection only.
+ */
+#ifndef KITH_CONTROL_H
+#define KITH_CONTROL_H
+
+#include "loop/loop.h"
+#include "model/model.h"
+#include "promises/promises.h"
+
+struct control;
+
+/* A plugin as the host sees it; strings valid during the call */
+struct control_plugin {
+	const char *name, *version;
+	const char *state;  /* running skipped refused backed-off stopped */
+	const char *reason; /* "" when there is nothing to say */
+	const char *file;
+	uint32_t series;
+	uint64_t calls, cpu_ns, samples, failures;
+	int64_t allocations; /* -1: not counted in this build */
+};
+
+struct control_status {
+	const char *version, *host;
+	int64_t started;          /* wall ns */
+	int64_t interval;         /* ns */
+	double cpu_percent;       /* of one core, since the start */
+	uint64_t rss, anonymous;  /* bytes */
+	uint64_t wakeups;         /* since the start */
+};
+
+/* What the daemon tells the server; asked on the loop thread */
+struct control_daemon {
+	void *user;
+	int (*plugin)(size_t index, struct control_plugin *ret_plugin, void *user); /* -ENOENT past the end */
+	void (*status)(struct control_status *ret_status, void *user);
+};
+
+struct control_config {
+	const char *path;     /* of the socket */
+	size_t max_clients;   /* default 64 */
+	size_t max_queue;     /* bytes a client, default 1 MiB */
+};
+
+int control_new(struct loop *l, struct model *m, struct promises *p, const struct control_daemon *d,
+                const struct control_config *config, struct control **ret_control);
+void control_free(struct control *c); /* closes all connections, removes the socket */
+
+#endif

@@ -1,0 +1,11 @@
+# libkith.a: all of the daemon but main.c; the tests and the fuzz targets use it too.
+noinst_LIBRARIES += libkith.a
+libkith_a_SOURCES =
+nodist_libkith_a_SOURCES =
+libkith_a_CPPFLAGS = $(AM_CPPFLAGS)
+libkith_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(LIBNL_CFLAGS)
+LIBKITH_LIBS = libkith.a $(PROTOBUF_C_LIBS) $(LIBNL_LIBS) -lev -lm -ldl -lpthread
+
+sbin_PROGRAMS += kithd
+kithd_SOURCES = daemon/main.c
+kithd_LDADD = $(LIBKITH_LIBS)

@@ -1,0 +1,1 @@
+libkith_a_SOURCES += daemon/loop/loop.c daemon/loop/loop.h

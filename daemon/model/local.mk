@@ -1,0 +1,1 @@
+libkith_a_SOURCES += daemon/model/model.c daemon/model/model.h

@@ -1,0 +1,170 @@
+/*
+ * The model: families, instances, series, samples, records: what flows through the daemon. One writer, the loop thread.
+ *
+ * A sample's way: model_put finds its series by the id alone, stores value and time, and calls the watches of that series and nobody else.
+ * No allocation, no lock, no scan.
+ */
+#ifndef KITH_MODEL_H
+#define KITH_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "base/names.h"
+#include "plugin.h"
+
+struct model;
+struct family;
+struct instance;
+struct series;
+
+enum series_event {
+	SERIES_SAMPLE, /* value and time are new */
+	SERIES_STALE,  /* no sample for three intervals: value and time are the last ones, `stale` is set */
+	SERIES_END,    /* the instance ends: the watch is removed already, the series is freed after the call */
+};
+
+/* Embedded by whoever watches a series; at most one list at a time. A callback may remove its own watch. */
+struct series_watch {
+	struct series_watch *next, **link; /* link NULL: not on a list */
+	void (*fn)(struct series_watch *watch, const struct series *series, enum series_event event);
+};
+
+struct series {
+	double value;                  /* of a state: the index of its name */
+	int64_t time;                  /* wall ns of the last sample; 0: none yet */
+	struct series_watch *watches;
+	struct instance *instance;
+	struct series *older, *newer;  /* the owner's list of watched series by time: staleness without a scan */
+	uint16_t metric;               /* index in the family */
+	bool stale, listed;
+};
+
+struct instance {
+	UT_hash_handle hh;     /* in family->by_name */
+	struct family *family;
+	uint32_t slot;
+	kith_id id;            /* of metric 0 */
+	uint64_t since;        /* serial number: grows with every instance made */
+	char *name;            /* "" for the nameless one */
+	struct series series[]; /* one for each of the family's metrics */
+};
+
+struct metric {
+	char *name, *unit, *help; /* unit is never NULL or "": "1" */
+	char **states;            /* NULL-terminated; NULL unless kind is KITH_STATE */
+	uint32_t n_states;
+	uint32_t kind, flags;
+};
+
+struct family {
+	UT_hash_handle hh; /* in the model */
+	char *name, *help;
+	char *instance_label; /* NULL: only a nameless instance */
+	struct metric *metrics;
+	uint32_t n_metrics;
+	struct owner *owner;
+	struct instance *by_name; /* uthash of instances, in order of creation */
+	uint32_t n_instances, max_instances;
+	uint64_t refused;      /* instances beyond the cap */
+};
+
+/*
+ * Who puts samples: a plugin, or the daemon itself. Made by the host; series of an owner turn stale when its samples stay out for
+ * `stale_after` ns (0: never).
+ */
+struct owner {
+	const char *name;
+	int64_t stale_after;
+	struct series *oldest, *newest; /* watched, not stale, sampled on the tick */
+	uint64_t samples;
+	uint32_t n_series;
+};
+
+/* What happens to the whole, for those that bind names to series. All may be NULL. */
+struct model_observer {
+	struct model_observer *next;
+	void *user;
+	void (*on_family)(const struct family *family, bool begins, void *user);
+	void (*on_instance)(struct instance *instance, bool begins, void *user); /* ends: after SERIES_END of its series */
+	void (*on_record)(const struct kith_record *record, uint64_t number, void *user);
+	void (*on_transition)(const struct kith_transition *transition, void *user);
+};
+
+int model_new(struct model **ret_model);
+void model_free(struct model *m);
+void model_observe(struct model *m, struct model_observer *o);
+void model_unobserve(struct model *m, struct model_observer *o);
+
+/* The wall clock that put() stamps samples with: set by the loop's driver before it calls anything */
+void model_set_now(struct model *m, int64_t now);
+int64_t model_now(const struct model *m);
+
+/* Families. `f` is copied. -EEXIST, -EINVAL (*ret_why says which field, static text). max_instances 0: 16384. */
+int family_add(struct model *m, struct owner *owner, const struct kith_family *f, uint32_t max_instances,
+               struct family **ret_family, const char **ret_why);
+void family_remove(struct model *m, struct family *f); /* ends its instances */
+struct family *family_find(const struct model *m, const char *name, size_t length);
+struct family *family_first(const struct model *m);
+struct family *family_next(const struct family *f);
+int family_metric(const struct family *f, const char *name, size_t length); /* index or -ENOENT */
+
+/* Instances. -ENOSPC at the cap, -EINVAL for a bad name, -EEXIST is not an error: gives the one there is. */
+int instance_add(struct model *m, struct family *f, const char *name, struct instance **ret_instance);
+struct instance *instance_find(const struct family *f, const char *name, size_t length);
+struct instance *instance_first(const struct family *f);
+struct instance *instance_next(const struct instance *i);
+void instance_end(struct model *m, struct instance *i);
+struct instance *instance_of(const struct model *m, kith_id id); /* NULL: ended, or never was */
+
+/* Samples. -ESTALE, -EDOM, -EINVAL (older than the last one, unless it is now: the clock was set), -EPERM (owner is not the family's) */
+int model_put(struct model *m, const struct owner *owner, kith_id id, double value, int64_t time);
+/* The wall clock was set: the times of all samples move along, so that none looks new or old that is not. A scan; rare. */
+void model_jump(struct model *m, int64_t jump);
+/* Marks the owner's series without a sample since `now` - stale_after; looks at the oldest only */
+void model_expire(struct model *m, struct owner *owner, int64_t now);
+
+void series_watch_add(struct series *s, struct series_watch *w);
+void series_watch_remove(struct series_watch *w); /* fine when it is on no list */
+static inline const struct metric *series_metric(const struct series *s)
+{
+	return &s->instance->family->metrics[s->metric];
+}
+static inline bool series_valid(const struct series *s)
+{
+	return s->time != 0 && !s->stale;
+}
+/* Also right for a series that nobody watches */
+static inline bool series_is_stale(const struct series *s, int64_t now)
+{
+	return s->stale || (s->time && !(series_metric(s)->flags & KITH_METRIC_EVENT) &&
+	                    s->instance->family->owner->stale_after && now - s->time > s->instance->family->owner->stale_after);
+}
+/* `family:instance:metric` into `text` of at least NAME_MAX_LENGTH + 1. Returns `text`. */
+char *series_name(const struct series *s, char *text);
+/* Finds one series by its full name */
+struct series *series_find(const struct model *m, const struct name *name);
+
+/* Records and transitions: to every observer, in order. */
+void model_record(struct model *m, const struct kith_record *record);
+void model_transition(struct model *m, const struct kith_transition *transition);
+uint64_t model_n_records(const struct model *m);
+
+/*
+ * Interest: somebody names series of a family that are made only when wanted. Counted: each want needs its unwant.
+ * `instance` may hold '*'.
+ */
+struct want_watch {
+	struct want_watch *next;
+	char *family; /* owned by the caller */
+	void (*fn)(const char *instance, bool wanted, void *user);
+	void *user;
+};
+int model_want(struct model *m, const char *family, const char *instance);
+void model_unwant(struct model *m, const char *family, const char *instance);
+void model_watch_wants(struct model *m, struct want_watch *w); /* told at once of those that stand */
+void model_unwatch_wants(struct model *m, struct want_watch *w);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * Netlink notifications, shared by plugins: one socket per protocol and group, read into one static buffer; sender, truncation and lengths
+ * are checked before anybody is called. An overflow (ENOBUFS) or a truncated datagram is counted and told to every subscriber's `lost`.
+ */
+#ifndef KITH_SOURCE_NETLINK_H
+#define KITH_SOURCE_NETLINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loop/loop.h"
+
+struct netlink_source;
+struct netlink_sub;
+
+struct netlink_listener {
+	void *user;
+	void (*message)(const void *message, size_t length, void *user); /* one struct nlmsghdr with its payload */
+	void (*lost)(void *user);   /* events were lost: dump. Called once for a burst, after the socket has been drained */
+};
+
+struct netlink_stats { uint64_t messages, overflows, truncated, foreign, malformed; };
+
+int netlink_source_new(struct loop *l, struct netlink_source **ret_source);
+void netlink_source_free(struct netlink_source *s);
+int netlink_subscribe(struct netlink_source *s, int protocol, uint32_t group, const struct netlink_listener *listener,
+                      struct netlink_sub **ret_sub);
+void netlink_unsubscribe(struct netlink_source *s, struct netlink_sub *sub);
+/* Synchronous dump on a socket of its own (kept open a while is the implementation's choice). Repeated up to 5 times when the kernel says it was interrupted. */
+int netlink_dump(struct netlink_source *s, int protocol, uint16_t type, const void *body, size_t length,
+                 int (*fn)(const void *message, size_t length, void *user), void *user);
+struct netlink_stats netlink_stats(const struct netlink_source *s);
+
+/*
+ * Takes one datagram apart and calls `message` for each netlink message in it. -EBADMSG: a length is bad (what came before it was delivered).
+ * No I/O: for tests and fuzzing.
+ */
+int netlink_parse(const void *datagram, size_t length, void (*message)(const void *, size_t, void *), void *user);
+
+#endif

@@ -1,0 +1,3 @@
+# Unit tests (check). Each is a program of its own: tests/unit/test_NAME.c
+TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(PROTOBUF_C_CFLAGS) $(LIBNL_CFLAGS)
+TEST_LIBS = $(LIBKITH_LIBS) $(CHECK_LIBS)
