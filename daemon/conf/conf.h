@@ -1,5 +1,5 @@
 /*
- * The configuration: kith.conf and conf.d/*.conf in libucl's syntax (UCL), read into a tree that remembers places, then checked against a table of
+ * The configuration: kith.conf and the *.conf of conf.d in libucl's syntax (UCL), read into a tree that remembers places, then checked against a table of
  * keys. All faults are gathered, each with file:line:column and a suggestion. libc and base only; knows no plugin: their options are handed in.
  */
 #ifndef KITH_CONF_H
