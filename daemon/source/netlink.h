@@ -26,7 +26,8 @@ void netlink_source_free(struct netlink_source *s);
 int netlink_subscribe(struct netlink_source *s, int protocol, uint32_t group, const struct netlink_listener *listener,
                       struct netlink_sub **ret_sub);
 void netlink_unsubscribe(struct netlink_source *s, struct netlink_sub *sub);
-/* Synchronous dump on a socket of its own (kept open a while is the implementation's choice). Repeated up to 5 times when the kernel says it was interrupted. */
+/* Synchronous dump on a socket of its own (kept open a while is the implementation's choice). Repeated up to 5 times when the kernel says it was interrupted;
+ * -EINTR: it still was, an object may be missing. -ETIMEDOUT: the kernel was silent for 2 s. A negative value of `fn` ends it and is returned. */
 int netlink_dump(struct netlink_source *s, int protocol, uint16_t type, const void *body, size_t length,
                  int (*fn)(const void *message, size_t length, void *user), void *user);
 struct netlink_stats netlink_stats(const struct netlink_source *s);
