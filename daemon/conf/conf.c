@@ -227,7 +227,7 @@ static void unknown_top(const struct conf_node *n, struct faults *faults)
 		names[i] = keys[i].name;
 	names[N_KEYS] = "plugin";
 	names[N_KEYS + 1] = "exporter";
-	if (n->type != CONF_OBJECT || suggest(n->key, strlen(n->key), names, N_KEYS + 2)) {
+	if (n->type != CONF_OBJECT || suggest(n->key, strlen(n->key), names + N_KEYS, 2)) {
 		conf_unknown_key(n, "", names, N_KEYS + 2, faults);
 		return;
 	}
@@ -480,11 +480,47 @@ static int read_files(struct conf *c, bool required, struct top *top, struct fau
 	return error;
 }
 
+static size_t file_number(const struct conf *c, const struct fault *fault)
+{
+	size_t i = 0;
+
+	while (i < c->n_files && strcmp(c->files[i].path, fault->file) != 0)
+		i++;
+	return i;
+}
+
+/* What parsing, reading and merging found, in the order of files and lines. `before`: what was there already; NULL: nothing */
+static void sort_faults(const struct conf *c, struct faults *faults, struct fault *before)
+{
+	struct fault **start = before ? &before->next : &faults->first, *rest = *start;
+
+	*start = NULL;
+	faults->last = before;
+	while (rest) {
+		struct fault *fault = rest, **at = start;
+		size_t file = file_number(c, fault);
+
+		rest = fault->next;
+		for (; *at; at = &(*at)->next) {
+			size_t other = file_number(c, *at);
+
+			if (other > file || (other == file && ((*at)->line > fault->line ||
+			                                       ((*at)->line == fault->line && (*at)->column > fault->column))))
+				break;
+		}
+		fault->next = *at;
+		*at = fault;
+		if (!fault->next)
+			faults->last = fault;
+	}
+}
+
 int conf_load(const char *path, bool required, struct conf **ret_conf, struct faults *faults)
 {
 	struct conf *c = calloc(1, sizeof(*c));
 	struct top top = { 0 };
 	unsigned errors_before = faults->n_errors;
+	struct fault *before = faults->last;
 	int r;
 
 	if (!c)
@@ -504,6 +540,7 @@ int conf_load(const char *path, bool required, struct conf **ret_conf, struct fa
 	}
 	for (size_t i = 0; i < N_KEYS; i++)
 		conf_value_clear(&top.values[i]);
+	sort_faults(c, faults, before);
 	if (r == 0 && faults->n_errors != errors_before)
 		r = -EINVAL;
 	if (r < 0) {

@@ -64,8 +64,8 @@ static void append(struct list *list, struct conf_node *n)
 	list->tail = &n->next;
 }
 
-/* To the next separator or the end of the line, over whole blocks when one opens on the way; ends of blocks are left to the caller */
-static void recover(struct lex *l)
+/* To the next of `ends`, over whole blocks when one opens on the way; the end of the block around is left to the caller */
+static void recover(struct lex *l, const char *ends)
 {
 	size_t depth = 0;
 
@@ -78,7 +78,7 @@ static void recover(struct lex *l)
 			if (depth == 0)
 				return;
 			depth--;
-		} else if (depth == 0 && (c == '\n' || c == ';')) {
+		} else if (depth == 0 && c && strchr(ends, c)) {
 			return;
 		}
 	}
@@ -178,10 +178,12 @@ static bool parse_list(struct lex *l, struct conf_node *list_node, unsigned dept
 		n = node_new(l);
 		if (!n)
 			return true;
-		append(&items, n);
-		if (!parse_value(l, n, BARE_ITEM, depth + 1))
-			while (lex_peek(l) >= 0 && !strchr(",;]}\n", lex_peek(l)))
-				l->at++;
+		if (parse_value(l, n, BARE_ITEM, depth + 1)) {
+			append(&items, n);
+		} else {
+			conf_node_free(n);
+			recover(l, ",;\n");
+		}
 		separated = false;
 	}
 	return true;
@@ -198,10 +200,13 @@ static bool parse_bare(struct lex *l, struct conf_node *n, enum bare where)
 		return false;
 	}
 	if (scalar_classify(l->text + n->at, n->width, &n->type, &n->number) < 0) {
+		n->type = CONF_NULL;
 		lex_fault(l, n->at, n->width, "put quotes around it if it is a text", "this number is too large");
 		return false;
 	}
 	n->string = copy(l, n->at, n->width);
+	if (!n->string)
+		n->type = CONF_NULL;
 	return true;
 }
 
@@ -225,11 +230,12 @@ static bool parse_value(struct lex *l, struct conf_node *n, enum bare where, uns
 		return parse_list(l, n, depth);
 	if (c != '"' && c != '\'' && !lex_is_heredoc(l))
 		return parse_bare(l, n, where);
-	n->type = CONF_STRING;
 	ok = c == '<' ? lex_heredoc(l, &b) : lex_quoted(l, &b);
 	n->width = l->at - n->at;
-	if (ok)
+	if (ok) {
 		n->string = take(l, &b);
+		n->type = n->string ? CONF_STRING : CONF_NULL;
+	}
 	buf_free(&b);
 	return ok;
 }
@@ -373,19 +379,13 @@ static bool parse_separator(struct lex *l, struct conf_node *n, bool *ret_sep)
 }
 
 /* One setting or section. False: a fault was added and `at` is somewhere within. */
-static bool parse_entry(struct lex *l, struct list *entries, unsigned depth)
+static bool parse_entry(struct lex *l, struct conf_node *n, unsigned depth)
 {
-	struct conf_node *n = node_new(l);
 	bool sep, ok;
 
-	if (!n)
-		return true;
 	n->key = parse_key(l, true, &n->key_at, &n->key_width);
-	if (!n->key) {
-		conf_node_free(n);
+	if (!n->key)
 		return false;
-	}
-	append(entries, n);
 	l->key_at = n->key_at;
 	if (!parse_separator(l, n, &sep))
 		return false;
@@ -410,6 +410,7 @@ static void parse_entries(struct lex *l, struct conf_node *object, unsigned dept
 	bool top = opened_at == SIZE_MAX;
 
 	while (!too_many_errors(l)) {
+		struct conf_node *n;
 		int c;
 
 		lex_skip_space(l);
@@ -427,8 +428,13 @@ static void parse_entries(struct lex *l, struct conf_node *object, unsigned dept
 		} else if (c == '}' || c == ']') {
 			lex_fault(l, l->at, 1, "remove it", "nothing is open that this '%c' could close", c);
 			l->at++;
-		} else if (!parse_entry(l, &entries, depth)) {
-			recover(l);
+		} else if ((n = node_new(l))) {
+			if (parse_entry(l, n, depth) && n->key) {
+				append(&entries, n);
+				continue;
+			}
+			conf_node_free(n); /* a setting at fault counts as not made */
+			recover(l, ";\n");
 		}
 	}
 }

@@ -1,0 +1,800 @@
+/* conf/: the syntax, faults word by word, the schema, conf.d, options of plugins */
+#include <check.h>
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "conf/conf.h"
+#include "conf_examples.h"
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char sample[] = "# a comment\n"
+                             "interval = 10s; log_level: notice\n"
+                             "tags = [\"web\", db\n 'x']\n"
+                             "plugin interface { ignore = [\"docker*\", \"\\u00e9\"]; interval = 1s }\n"
+                             "plugin df\n{\n\tnumber 5%, size = 1.5GiB\r\n\ttext = <<EOD\nline\nEOD\n}\n"
+                             "/* /* nested */ */ exporter openmetrics { listen = 127.0.0.1:9177 # here\n }\n";
+
+/* ---- helpers ---------------------------------------------------------------------------------------------------- */
+
+static void dump(struct buf *b, const struct conf_node *n)
+{
+	static const char kinds[] = "-bndz%";
+
+	if (n->key)
+		buf_printf(b, "%s=", n->key);
+	if (n->type == CONF_STRING) {
+		buf_printf(b, "\"%s\"", n->string);
+	} else if (n->type == CONF_LIST || n->type == CONF_OBJECT) {
+		buf_putc(b, n->type == CONF_LIST ? '[' : '{');
+		for (const struct conf_node *c = n->children; c; c = c->next) {
+			dump(b, c);
+			if (c->next)
+				buf_putc(b, ' ');
+		}
+		buf_putc(b, n->type == CONF_LIST ? ']' : '}');
+	} else {
+		buf_printf(b, "%c%.15g", kinds[n->type], n->number);
+	}
+}
+
+static void write_string(struct buf *b, const char *s)
+{
+	buf_putc(b, '"');
+	for (; *s; s++) {
+		if ((unsigned char)*s < 0x20 || *s == '"' || *s == '\\')
+			buf_printf(b, "\\u%04x", (unsigned char)*s);
+		else
+			buf_putc(b, *s);
+	}
+	buf_putc(b, '"');
+}
+
+/* The tree in JSON, save for the units */
+static void write_json(struct buf *b, const struct conf_node *n)
+{
+	if (n->key) {
+		write_string(b, n->key);
+		buf_putc(b, ':');
+	}
+	if (n->type == CONF_STRING) {
+		write_string(b, n->string);
+	} else if (n->type == CONF_LIST || n->type == CONF_OBJECT) {
+		buf_putc(b, n->type == CONF_LIST ? '[' : '{');
+		for (const struct conf_node *c = n->children; c; c = c->next) {
+			write_json(b, c);
+			if (c->next)
+				buf_puts(b, ",\n");
+		}
+		buf_putc(b, n->type == CONF_LIST ? ']' : '}');
+	} else {
+		buf_puts(b, n->string);
+	}
+}
+
+/* From memory of exactly its size, so that a read behind it is seen */
+static int parse(const char *text, size_t length, struct conf_node **ret_node, struct faults *faults)
+{
+	struct conf_file file = { .path = (char *)"t", .text = malloc(length ? length : 1), .length = length };
+	struct conf_node *node = NULL;
+	int r;
+
+	memcpy(file.text, text, length);
+	r = conf_parse(&file, &node, faults);
+	ck_assert(r == 0 || (r == -EINVAL && !node && faults->n_errors > 0));
+	if (r == 0)
+		*ret_node = node; /* its places are of no more use: `file` is gone */
+	free(file.text);
+	return r;
+}
+
+static char *all_faults(struct faults *faults)
+{
+	struct buf b = BUF_INIT;
+
+	for (const struct fault *f = faults->first; f; f = f->next)
+		fault_format(f, &b);
+	faults_free(faults);
+	return b.data ? buf_take(&b) : strdup("");
+}
+
+static void write_file(const char *path, const char *text, size_t length)
+{
+	FILE *f = fopen(path, "wb");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(text, 1, length, f), length);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+static void say(const char *path, const char *text)
+{
+	write_file(path, text, strlen(text));
+}
+
+static char source_dir[PATH_MAX], work_dir[PATH_MAX]; /* set once by the fixture, before each test's own process */
+
+static void setup(void)
+{
+	const char *srcdir = getenv("srcdir"), *tmp = getenv("TMPDIR");
+
+	ck_assert_ptr_nonnull(realpath(srcdir ? srcdir : ".", source_dir));
+	snprintf(work_dir, sizeof(work_dir), "%s/test_conf.XXXXXX", tmp ? tmp : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(work_dir));
+	ck_assert_int_eq(chdir(work_dir), 0);
+	ck_assert_int_eq(mkdir("conf.d", 0755), 0);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void teardown(void)
+{
+	ck_assert_int_eq(chdir("/"), 0);
+	nftw(work_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Loads ./kith.conf, which must be without fault */
+static struct conf *load(void)
+{
+	struct faults faults = { 0 };
+	struct conf *c = NULL;
+	int r = conf_load("kith.conf", true, &c, &faults);
+	char *text = all_faults(&faults);
+
+	ck_assert_str_eq(text, "");
+	ck_assert_int_eq(r, 0);
+	free(text);
+	return c;
+}
+
+static struct conf *load_text(const char *text)
+{
+	say("kith.conf", text);
+	return load();
+}
+
+static void load_fails(const char *expected)
+{
+	struct faults faults = { 0 };
+	struct conf *c = (void *)1;
+	int r = conf_load("kith.conf", true, &c, &faults);
+	char *text = all_faults(&faults);
+
+	ck_assert_str_eq(text, expected);
+	ck_assert_int_eq(r, -EINVAL);
+	ck_assert_ptr_eq(c, (void *)1);
+	free(text);
+}
+
+/* ---- syntax ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(test_good)
+{
+	const struct example *e = &good[_i];
+	struct faults faults = { 0 };
+	struct conf_node *node, *again;
+	struct buf b = BUF_INIT, json = BUF_INIT;
+
+	ck_assert_int_eq(parse(e->text, strlen(e->text), &node, &faults), 0);
+	ck_assert_uint_eq(faults.n_errors + faults.n_warnings, 0);
+	dump(&b, node);
+	ck_assert_str_eq(buf_text(&b), e->result);
+
+	write_json(&json, node);
+	ck_assert_int_eq(parse(json.data, json.length, &again, &faults), 0);
+	buf_reset(&b);
+	dump(&b, again);
+	ck_assert_str_eq(buf_text(&b), e->result);
+	conf_node_free(node);
+	conf_node_free(again);
+	buf_free(&b);
+	buf_free(&json);
+}
+END_TEST
+
+START_TEST(test_bad)
+{
+	const struct example *e = &bad[_i];
+	struct faults faults = { 0 };
+	struct conf_node *node;
+	char *text;
+
+	ck_assert_int_eq(parse(e->text, e->length ? e->length : strlen(e->text), &node, &faults), -EINVAL);
+	text = all_faults(&faults);
+	ck_assert_str_eq(text, e->result);
+	free(text);
+}
+END_TEST
+
+static void parse_any(const char *text, size_t length)
+{
+	struct faults faults = { 0 };
+	struct conf_node *node;
+
+	if (parse(text, length, &node, &faults) == 0) {
+		ck_assert_uint_eq(faults.n_errors, 0);
+		conf_node_free(node);
+	}
+	faults_free(&faults);
+}
+
+START_TEST(test_prefixes)
+{
+	struct faults faults = { 0 };
+	struct conf_node *node;
+
+	ck_assert_int_eq(parse(sample, sizeof(sample) - 1, &node, &faults), 0);
+	conf_node_free(node);
+	for (size_t n = 0; n < sizeof(sample); n++)
+		parse_any(sample, n);
+}
+END_TEST
+
+START_TEST(test_mutations)
+{
+	char text[sizeof(sample)];
+
+	memcpy(text, sample, sizeof(sample));
+	for (size_t i = 0; i < sizeof(sample) - 1; i++) {
+		for (unsigned c = 0; c < 256; c++) {
+			text[i] = (char)c;
+			parse_any(text, sizeof(sample) - 1);
+		}
+		text[i] = sample[i];
+		/* and without the byte */
+		memmove(text + i, sample + i + 1, sizeof(sample) - i - 1);
+		parse_any(text, sizeof(sample) - 2);
+		memcpy(text, sample, sizeof(sample));
+	}
+}
+END_TEST
+
+/* `text` n times behind `head`, and the number of errors that gives; the first one's text in *ret_first */
+static unsigned repeated(const char *head, const char *text, size_t n, const char *tail, char ret_first[static 128])
+{
+	struct faults faults = { 0 };
+	struct conf_node *node;
+	struct buf b = BUF_INIT;
+	unsigned errors;
+
+	buf_puts(&b, head);
+	for (size_t i = 0; i < n; i++)
+		buf_puts(&b, text);
+	buf_puts(&b, tail);
+	ck_assert(!b.failed);
+	if (parse(b.data, b.length, &node, &faults) == 0)
+		conf_node_free(node);
+	errors = faults.n_errors;
+	snprintf(ret_first, 128, "%s", faults.first ? faults.first->text : "");
+	faults_free(&faults);
+	buf_free(&b);
+	return errors;
+}
+
+START_TEST(test_bounds)
+{
+	char first[128];
+
+	ck_assert_uint_eq(repeated("a = ", "[", 32, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", first), 0);
+	ck_assert_uint_eq(repeated("a = ", "[", 33, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", first), 1);
+	ck_assert_str_eq(first, "more than 32 sections and lists within each other");
+	ck_assert_uint_eq(repeated("", "a { ", 32, "}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}", first), 0);
+	ck_assert_uint_eq(repeated("", "a { ", 33, "}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}", first), 1);
+	ck_assert_uint_eq(repeated("", "a ", 32, "{}", first), 0);
+	ck_assert_uint_eq(repeated("", "a ", 33, "{}", first), 1);
+
+	ck_assert_uint_eq(repeated("", "a=1\n", 65535, "", first), 0); /* and the top itself */
+	ck_assert_uint_eq(repeated("", "a=1\n", 65536, "", first), 1);
+	ck_assert_str_eq(first, "more than 65536 settings in one file");
+	ck_assert_uint_eq(repeated("a = [", "1,", 70000, "]", first), 1);
+	ck_assert_str_eq(first, "more than 65536 settings in one file");
+
+	ck_assert_uint_eq(repeated("#", "1234567890123456", 65536, "", first), 1);
+	ck_assert_str_eq(first, "the file is larger than 1 MiB");
+	ck_assert_uint_eq(repeated("", "1234567890123456", 65535, " = 1", first), 0);
+	ck_assert_uint_eq(repeated("", "a\n", 5000, "", first), 101); /* then it says that it stops */
+	ck_assert_uint_eq(repeated("", "\x01", 5000, "", first), 20);
+	ck_assert_uint_eq(repeated("", "/*", 100000, "", first), 1);
+	ck_assert_uint_eq(repeated("a ", "b ", 100000, "", first), 0);
+}
+END_TEST
+
+/* ---- kith.conf and conf.d --------------------------------------------------------------------------------------- */
+
+START_TEST(test_loaded)
+{
+	const struct example *e = &loaded[_i];
+	struct faults faults = { 0 };
+	struct conf *c = (void *)1;
+	bool fails;
+	char *text;
+	int r;
+
+	say("kith.conf", e->text);
+	r = conf_load("kith.conf", true, &c, &faults);
+	fails = faults.n_errors > 0;
+	text = all_faults(&faults);
+	ck_assert_str_eq(text, e->result);
+	ck_assert_int_eq(r, fails ? -EINVAL : 0);
+	if (r == 0)
+		conf_free(c);
+	else
+		ck_assert_ptr_eq(c, (void *)1);
+	free(text);
+}
+END_TEST
+
+START_TEST(test_values)
+{
+	struct conf *c = load_text("interval = 1.5s; log_level = debug; tags = [web, db]; tags = more; host = web1.example\n"
+	                           "root = /mnt/host//; socket_group = adm; cpu_budget = 2.5%; max_instances = 1k; max_actions = 3\n"
+	                           "plugin df { enabled = no; isolated = on; interval = 1min; cpu_budget = 7; max_instances = 9; x = 1 }\n"
+	                           "exporter out {}");
+	struct conf_plugin *p;
+
+	ck_assert_int_eq(c->interval, 1500000000);
+	ck_assert_int_eq(c->log_level, CONF_LOG_DEBUG);
+	ck_assert_uint_eq(c->n_tags, 3);
+	ck_assert_str_eq(c->tags[0], "web");
+	ck_assert_str_eq(c->tags[1], "db");
+	ck_assert_str_eq(c->tags[2], "more");
+	ck_assert_ptr_null(c->tags[3]);
+	ck_assert_str_eq(c->host, "web1.example");
+	ck_assert_str_eq(c->root, "/mnt/host");
+	ck_assert_str_eq(c->socket_group, "adm");
+	ck_assert_double_eq(c->cpu_budget, 2.5);
+	ck_assert_uint_eq(c->max_instances, 1000);
+	ck_assert_uint_eq(c->max_actions, 3);
+	p = conf_plugin_find(c, "df");
+	ck_assert(p && !p->exporter && !p->enabled && p->isolated);
+	ck_assert_int_eq(p->interval, 60000000000);
+	ck_assert_double_eq(p->cpu_budget, 7);
+	ck_assert_uint_eq(p->max_instances, 9);
+	p = conf_plugin_find(c, "out");
+	ck_assert(p && p->exporter && p->enabled && !p->isolated && p->interval == 0 && p->cpu_budget == 0);
+	ck_assert_uint_eq(p->max_instances, 0);
+	ck_assert_ptr_null(conf_plugin_find(c, "none"));
+	conf_free(c);
+}
+END_TEST
+
+static void assert_defaults(const struct conf *c)
+{
+	ck_assert_int_eq(c->interval, 10000000000);
+	ck_assert_int_eq(c->log_level, CONF_LOG_INFO);
+	ck_assert_uint_eq(c->n_tags, 0);
+	ck_assert(c->tags && !c->tags[0]);
+	ck_assert_ptr_null(c->host);
+	ck_assert_str_eq(c->root, "");
+	ck_assert_ptr_null(c->socket_group);
+	ck_assert_double_eq(c->cpu_budget, 5);
+	ck_assert_uint_eq(c->max_instances, 16384);
+	ck_assert_uint_eq(c->max_actions, 8);
+}
+
+START_TEST(test_defaults)
+{
+	struct faults faults = { 0 };
+	struct conf *c;
+
+	ck_assert_int_eq(conf_load("kith.conf", false, &c, &faults), 0);
+	ck_assert_uint_eq(faults.n_errors + faults.n_warnings, 0);
+	assert_defaults(c);
+	ck_assert_ptr_null(c->plugins);
+	conf_free(c);
+	ck_assert_int_eq(rmdir("conf.d"), 0);
+	ck_assert_int_eq(conf_load("kith.conf", false, &c, &faults), 0);
+	conf_free(c);
+	load_fails("kith.conf:1:1: cannot be read: No such file or directory\n");
+	ck_assert_int_eq(mkdir("kith.conf", 0755), 0);
+	load_fails("kith.conf:1:1: cannot be read: Is a directory\n");
+}
+END_TEST
+
+START_TEST(test_conf_d)
+{
+	struct conf *c;
+	struct conf_plugin *p;
+	struct buf b = BUF_INIT;
+
+	say("kith.conf", "interval = 1s; host = a; tags = [x, y]; max_actions = 1\n"
+	                 "plugin df { a = [1, 2]; b = 1; c { d = 1 }; enabled = no }");
+	say("conf.d/20-second.conf", "interval = 3s; tags = z; plugin df { b = 3; e = 1 }; plugin cpu {}");
+	say("conf.d/10-first.conf", "interval = 2s; host = null; plugin df { a = [3]; b = 2; enabled = null }");
+	say("conf.d/.hidden.conf", "no such key");
+	say("conf.d/99.conf~", "no such key");
+	say("conf.d/README", "no such key");
+	say("elsewhere", "max_actions = 7");
+	ck_assert_int_eq(symlink("../elsewhere", "conf.d/30-link.conf"), 0);
+	ck_assert_int_eq(symlink("nowhere", "conf.d/31-dangling.conf"), 0);
+	ck_assert_int_eq(mkdir("conf.d/40-dir.conf", 0755), 0);
+	ck_assert_int_eq(mkfifo("conf.d/41-fifo.conf", 0644), 0);
+	c = load();
+	ck_assert_int_eq(c->interval, 3000000000);
+	ck_assert_ptr_null(c->host);
+	ck_assert_uint_eq(c->n_tags, 1);
+	ck_assert_str_eq(c->tags[0], "z");
+	ck_assert_uint_eq(c->max_actions, 7);
+	p = conf_plugin_find(c, "df");
+	ck_assert(p && p->enabled);
+	dump(&b, p->node);
+	ck_assert_str_eq(buf_text(&b), "df={c={d=n1} a=[n3] enabled=-0 b=n3 e=n1}");
+	buf_free(&b);
+	ck_assert_ptr_nonnull(conf_plugin_find(c, "cpu"));
+	conf_free(c);
+
+	say("kith.conf", "\nhots = a\n");
+	say("conf.d/10-first.conf", "interval = 1");
+	say("conf.d/20-second.conf", "interval = 1ms; plugin x { interval = 1ms }\ntags =");
+	load_fails("kith.conf:2:1: unknown key \"hots\"\n    hots = a\n    ^~~~ did you mean \"host\"?\n"
+	           "conf.d/20-second.conf:1:12: interval is 1ms: the least is 100ms\n"
+	           "    interval = 1ms; plugin x { interval = 1ms }\n               ^~~ write a value from 100ms to 1h\n"
+	           "conf.d/20-second.conf:1:39: interval is 1ms: the least is 100ms\n"
+	           "    interval = 1ms; plugin x { interval = 1ms }\n"
+	           "                                          ^~~ write a value from 100ms to 1h\n"
+	           "conf.d/20-second.conf:2:1: \"tags\" has no value\n    tags =\n    ^~~~ a text may be empty: \"\"\n");
+}
+END_TEST
+
+START_TEST(test_load_bounds)
+{
+	struct faults faults = { 0 };
+	struct buf b = BUF_INIT;
+	struct conf *c;
+
+	for (int i = 0; i < 1024; i++)
+		buf_printf(&b, "plugin p%d {}\n", i);
+	conf_free(load_text(buf_text(&b)));
+	buf_puts(&b, "plugin p5 { x = 1 }\nplugin one_more {}\n");
+	say("kith.conf", buf_text(&b));
+	load_fails("kith.conf:1026:8: more than 1024 plugins and exporters\n    plugin one_more {}\n           ^~~~~~~~\n");
+
+	buf_reset(&b);
+	buf_puts(&b, "plugin x {\n");
+	for (int i = 0; i < 1025; i++)
+		buf_printf(&b, "k%d = 1\n", i);
+	buf_puts(&b, "}\n");
+	say("kith.conf", buf_text(&b));
+	load_fails("kith.conf:1:8: more than 1024 keys in one section\n"
+	           "    plugin x {\n           ^ put what belongs together into a list\n");
+
+	buf_reset(&b);
+	for (int i = 0; i <= 1024 * 1024; i++)
+		buf_putc(&b, '\n');
+	say("kith.conf", buf_text(&b));
+	ck_assert_int_eq(conf_load("kith.conf", true, &c, &faults), -EINVAL);
+	ck_assert_str_eq(faults.first->text, "the file is larger than 1 MiB");
+	faults_free(&faults);
+	buf_free(&b);
+}
+END_TEST
+
+/* ---- options ---------------------------------------------------------------------------------------------------- */
+
+/* Larger entries than those of today: a newer plugin's */
+struct wide_option {
+	struct kith_option o;
+	char more[24];
+};
+static const struct wide_option options[] = {
+	{ { .name = "flag", .fallback = "true", .type = KITH_OPTION_BOOL }, "" },
+	{ { .name = "number", .fallback = "10%", .type = KITH_OPTION_NUMBER, .max = 50 }, "" },
+	{ { .name = "duration", .fallback = "5m", .type = KITH_OPTION_DURATION, .min = 1, .max = 86400 }, "" },
+	{ { .name = "size", .fallback = "64KiB", .type = KITH_OPTION_SIZE, .min = 1024, .max = 1048576 }, "" },
+	{ { .name = "string", .fallback = "some text, 5", .type = KITH_OPTION_STRING }, "" },
+	{ { .name = "list", .fallback = "a, b c ,,d", .type = KITH_OPTION_LIST }, "" },
+	{ { .name = "unset", .type = KITH_OPTION_NUMBER }, "" },
+	{ { .name = "none", .type = KITH_OPTION_STRING }, "" },
+	{ { .name = "empty", .type = KITH_OPTION_LIST }, "" },
+};
+
+static struct conf_option *get_options(const char *text)
+{
+	struct faults faults = { 0 };
+	struct conf_option *v = NULL;
+	struct conf *c = load_text(text);
+	int r = conf_options(conf_plugin_find(c, "x"), &options[0].o, N(options), sizeof(options[0]), &v, &faults);
+	char *found = all_faults(&faults);
+
+	ck_assert_str_eq(found, "");
+	ck_assert_int_eq(r, 0);
+	free(found);
+	conf_free(c); /* the values are their own */
+	return v;
+}
+
+START_TEST(test_option_defaults)
+{
+	struct conf_option *v = get_options(_i ? "plugin x { flag = null; size = null; list = null; interval = 1s }" : "");
+
+	for (size_t i = 0; i < N(options); i++) {
+		ck_assert(!v[i].set);
+		ck_assert_ptr_eq(v[i].option, &options[i].o);
+	}
+	ck_assert_double_eq(v[0].number, 1);
+	ck_assert_double_eq(v[1].number, 10);
+	ck_assert_double_eq(v[2].number, 300);
+	ck_assert_double_eq(v[3].number, 65536);
+	ck_assert_str_eq(v[4].string, "some text, 5");
+	ck_assert_uint_eq(v[5].n_list, 3);
+	ck_assert_str_eq(v[5].list[0], "a");
+	ck_assert_str_eq(v[5].list[1], "b c");
+	ck_assert_str_eq(v[5].list[2], "d");
+	ck_assert_ptr_null(v[5].list[3]);
+	ck_assert(isnan(v[6].number) && !v[7].string && v[8].n_list == 0 && v[8].list && !v[8].list[0]);
+	conf_options_free(v, N(options));
+}
+END_TEST
+
+START_TEST(test_option_values)
+{
+	struct conf_option *v = get_options("plugin x { flag = off; number = 20; duration = 90; size = 2k; string = ''\n"
+	                                    "list = one; list = [two, \"\"]; unset = -1.5; none = \"5\"; empty = [] }");
+
+	for (size_t i = 0; i < N(options); i++)
+		ck_assert(v[i].set);
+	ck_assert_double_eq(v[0].number, 0);
+	ck_assert_double_eq(v[1].number, 20);
+	ck_assert_double_eq(v[2].number, 90);
+	ck_assert_double_eq(v[3].number, 2000);
+	ck_assert_str_eq(v[4].string, "");
+	ck_assert_uint_eq(v[5].n_list, 3);
+	ck_assert_str_eq(v[5].list[0], "one");
+	ck_assert_str_eq(v[5].list[1], "two");
+	ck_assert_str_eq(v[5].list[2], "");
+	ck_assert_ptr_null(v[5].list[3]);
+	ck_assert_double_eq(v[6].number, -1.5);
+	ck_assert_str_eq(v[7].string, "5");
+	ck_assert_uint_eq(v[8].n_list, 0);
+	ck_assert_ptr_null(v[8].list[0]);
+	conf_options_free(v, N(options));
+}
+END_TEST
+
+START_TEST(test_option_long_list)
+{
+	struct buf b = BUF_INIT;
+	struct conf_option *v;
+
+	buf_puts(&b, "plugin x { list = [");
+	for (int i = 0; i < 1 << _i; i++)
+		buf_printf(&b, "item%d\n", i);
+	buf_puts(&b, "] }");
+	v = get_options(buf_text(&b));
+	ck_assert_uint_eq(v[5].n_list, 1u << _i);
+	for (size_t i = 0; i < v[5].n_list; i++)
+		ck_assert_int_eq(atoi(v[5].list[i] + 4), (int)i);
+	ck_assert_ptr_null(v[5].list[v[5].n_list]);
+	conf_options_free(v, N(options));
+	buf_free(&b);
+}
+END_TEST
+
+static void options_fail(const char *text, const struct kith_option *table, uint32_t n, uint32_t size, const char *expected)
+{
+	struct faults faults = { 0 };
+	struct conf_option *v = (void *)1;
+	struct conf *c = load_text(text);
+	int r = conf_options(conf_plugin_find(c, "x"), table, n, size, &v, &faults);
+	char *found = all_faults(&faults);
+
+	ck_assert_str_eq(found, expected);
+	ck_assert_int_eq(r, -EINVAL);
+	ck_assert_ptr_eq(v, (void *)1);
+	free(found);
+	conf_free(c);
+}
+
+START_TEST(test_option_faults)
+{
+	static const struct kith_option wrong[] = {
+		{ .name = "a", .fallback = "5 apples", .type = KITH_OPTION_NUMBER },
+		{ .name = "b", .fallback = "5s", .type = KITH_OPTION_DURATION, .min = 10, .max = 20 },
+	};
+
+	options_fail("plugin x {\n"
+	             "    flog = true\n"
+	             "    number = 51\n"
+	             "    duration = 1ms\n"
+	             "    size = 2MiB\n"
+	             "    string = [a]\n"
+	             "    list = [a, 1]\n"
+	             "    string = b\n"
+	             "    enbled = no\n"
+	             "}\n",
+	             &options[0].o, N(options), sizeof(options[0]),
+	             "kith.conf:3:14: number is 51: the most is 50\n        number = 51\n"
+	             "                 ^~ write a value from 0 to 50\n"
+	             "kith.conf:4:16: duration is 1ms: the least is 1s\n        duration = 1ms\n"
+	             "                   ^~~ write a value from 1s to 1d\n"
+	             "kith.conf:5:12: size is 2MiB: the most is 1MiB\n        size = 2MiB\n"
+	             "               ^~~~ write a value from 1KiB to 1MiB\n"
+	             "kith.conf:6:14: string wants a string, found a list\n        string = [a]\n"
+	             "                 ^~~\n"
+	             "kith.conf:8:5: string is given twice\n        string = b\n"
+	             "        ^~~~~~ the first is in line 6: keep one\n"
+	             "kith.conf:7:16: list wants a list of strings, found the number 1\n        list = [a, 1]\n"
+	             "                   ^ put quotes around it if it is a text\n"
+	             "kith.conf:2:5: unknown key \"flog\" of plugin x\n        flog = true\n"
+	             "        ^~~~ did you mean \"flag\"?\n"
+	             "kith.conf:9:5: unknown key \"enbled\" of plugin x\n        enbled = no\n"
+	             "        ^~~~~~ did you mean \"enabled\"?\n");
+	options_fail("exporter x { zzzzzz = 1 }", NULL, 0, 0,
+	             "kith.conf:1:14: unknown key \"zzzzzz\" of exporter x\n    exporter x { zzzzzz = 1 }\n"
+	             "                 ^~~~~~ known here: enabled, isolated, interval, cpu_budget, max_instances\n");
+	options_fail("plugin x {}", wrong, N(wrong), sizeof(wrong[0]),
+	             "plugin x, its own default of a:1:1: a wants a number, found the string \"5 apples\"\n    5 apples\n    ^~~~~~~~\n"
+	             "plugin x, its own default of b:1:1: b is 5s: the least is 10s\n    5s\n    ^~ write a value from 10s to 20s\n");
+}
+END_TEST
+
+START_TEST(test_option_minutes)
+{
+	struct faults faults = { 0 };
+	struct conf_option *v;
+	struct conf *c = load_text("plugin x { duration = 10m }");
+	char *text;
+
+	ck_assert_int_eq(conf_options(conf_plugin_find(c, "x"), &options[0].o, N(options), sizeof(options[0]), &v, &faults), 0);
+	ck_assert_double_eq(v[2].number, 600);
+	ck_assert_uint_eq(faults.n_warnings, 1);
+	text = all_faults(&faults);
+	ck_assert_str_eq(text, "kith.conf:1:23: warning: duration: 10m is taken as minutes here; elsewhere m is a million\n"
+	                       "    plugin x { duration = 10m }\n                          ^~~ write 10min\n");
+	free(text);
+	conf_options_free(v, N(options));
+	conf_free(c);
+}
+END_TEST
+
+/* ---- what a reload compares ------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *a, *b;
+	bool same;
+} pairs[] = {
+	{ "", "", true },
+	{ "", "plugin x {}", true },
+	{ "", "plugin x { enabled = yes }", true },
+	{ "", "plugin x { enabled = no }", false },
+	{ "", "plugin x { a = 1 }", false },
+	{ "plugin x { a = 1; b = \"t\" }", "plugin \"x\" {\n  # moved\n  b: t,\n  a: 0x1\n}", true },
+	{ "plugin x { a = 60s; s = 1KiB }", "plugin x { a = 1min; s = 1024b }", true },
+	{ "plugin x { a = 1s }", "plugin x { a = 2s }", false },
+	{ "plugin x { a = 1 }", "plugin x { a = \"1\" }", false },
+	{ "plugin x { a = 5m }", "plugin x { a = 5000000 }", false },
+	{ "plugin x { a = [1, 2] }", "plugin x { a [1\n2] }", true },
+	{ "plugin x { a = [1, 2] }", "plugin x { a = [2, 1] }", false },
+	{ "plugin x { a = [1, 2] }", "plugin x { a = [1] }", false },
+	{ "plugin x { a = p; a = q }", "plugin x { a = q; a = p }", false },
+	{ "plugin x { a = p; b = 1; a = q }", "plugin x { a = p; a = q; b = 1 }", true },
+	{ "plugin x { a { b = 1; c = 2 } }", "plugin x { a { c = 2; b = 1 } }", true },
+	{ "plugin x { a { b = 1 } }", "plugin x { a { b = 1; c = 2 } }", false },
+	{ "plugin x { interval = 1s }", "plugin x { interval = 1000ms }", true },
+	{ "plugin x { interval = 1s }", "plugin x { interval = 2s }", false },
+	{ "plugin x { isolated = yes }", "plugin x { }", false },
+	{ "plugin x { cpu_budget = 1% }", "plugin x { cpu_budget = 1 }", true },
+	{ "plugin x { max_instances = 1 }", "plugin x { max_instances = 2 }", false },
+	{ "plugin x {}", "exporter x {}", false },
+	{ "plugin x { a = null }", "plugin x { a = null }", true },
+};
+
+START_TEST(test_same)
+{
+	struct conf *a = load_text(pairs[_i].a), *b = load_text(pairs[_i].b);
+
+	ck_assert_int_eq(conf_plugin_same(conf_plugin_find(a, "x"), conf_plugin_find(b, "x")), pairs[_i].same);
+	ck_assert_int_eq(conf_plugin_same(conf_plugin_find(b, "x"), conf_plugin_find(a, "x")), pairs[_i].same);
+	ck_assert(conf_plugin_same(conf_plugin_find(a, "x"), conf_plugin_find(a, "x")));
+	conf_free(a);
+	conf_free(b);
+}
+END_TEST
+
+/* ---- what is written about it ----------------------------------------------------------------------------------- */
+
+static const char *const known[] = { "interval", "log_level", "tags", "host", "root", "socket_group", "cpu_budget",
+	                             "max_instances", "max_actions", "enabled", "isolated" };
+
+static char *read_source(const char *name)
+{
+	char path[PATH_MAX + 64], *text;
+	size_t length;
+
+	snprintf(path, sizeof(path), "%s/daemon/conf/%s", source_dir, name);
+	ck_assert_int_eq(file_read_all(path, 1 << 20, &text, &length), 0);
+	return text;
+}
+
+/* Every key stands in the example, commented out; without the '#' it says what holds anyway */
+START_TEST(test_example)
+{
+	char *text = read_source("kith.conf.example"), line[64];
+	struct conf *c = load_text(text);
+	struct buf b = BUF_INIT;
+
+	assert_defaults(c);
+	ck_assert_ptr_null(c->plugins);
+	conf_free(c);
+	for (size_t i = 0; i < N(known); i++) {
+		snprintf(line, sizeof(line), "%s%s = ", i < 9 ? "\n#" : "\n#    ", known[i]);
+		ck_assert_msg(strstr(text, line), "kith.conf.example says nothing of %s", known[i]);
+	}
+	for (const char *p = text; *p; p++)
+		if (*p != '#' || p[1] == ' ' || p[1] == '\n' || (p != text && p[-1] != '\n') || strncmp(p + 1, "    ", 4) == 0)
+			buf_putc(&b, *p);
+	for (char *p = b.data; (p = strstr(p, "\n#    ")); p++)
+		p[1] = ' ';
+	c = load_text(buf_text(&b));
+	assert_defaults(c);
+	ck_assert_ptr_nonnull(conf_plugin_find(c, "interface"));
+	ck_assert(conf_plugin_find(c, "interface")->enabled);
+	conf_free(c);
+	buf_free(&b);
+	free(text);
+}
+END_TEST
+
+START_TEST(test_man_page)
+{
+	char *text = read_source("kith.conf.5"), line[64];
+
+	for (size_t i = 0; i < N(known); i++) {
+		snprintf(line, sizeof(line), "\n.It Ic %s ", known[i]);
+		ck_assert_msg(strstr(text, line), "kith.conf.5 says nothing of %s", known[i]);
+	}
+	free(text);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("conf");
+	TCase *syntax = tcase_create("syntax"), *files = tcase_create("files"), *opts = tcase_create("options");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(syntax, 120);
+	tcase_add_loop_test(syntax, test_good, 0, N(good));
+	tcase_add_loop_test(syntax, test_bad, 0, N(bad));
+	tcase_add_test(syntax, test_prefixes);
+	tcase_add_test(syntax, test_mutations);
+	tcase_add_test(syntax, test_bounds);
+	tcase_add_checked_fixture(files, setup, teardown);
+	tcase_add_loop_test(files, test_loaded, 0, N(loaded));
+	tcase_add_test(files, test_values);
+	tcase_add_test(files, test_defaults);
+	tcase_add_test(files, test_conf_d);
+	tcase_add_test(files, test_load_bounds);
+	tcase_add_test(files, test_example);
+	tcase_add_test(files, test_man_page);
+	tcase_add_checked_fixture(opts, setup, teardown);
+	tcase_add_loop_test(opts, test_option_defaults, 0, 2);
+	tcase_add_test(opts, test_option_values);
+	tcase_add_loop_test(opts, test_option_long_list, 0, 8);
+	tcase_add_test(opts, test_option_faults);
+	tcase_add_test(opts, test_option_minutes);
+	tcase_add_loop_test(opts, test_same, 0, N(pairs));
+	suite_add_tcase(s, syntax);
+	suite_add_tcase(s, files);
+	suite_add_tcase(s, opts);
+	runner = srunner_create(s);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
