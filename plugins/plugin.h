@@ -22,8 +22,10 @@
 #ifndef KITH_PLUGIN_H
 #define KITH_PLUGIN_H
 
+#include <math.h> /* NAN */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -282,7 +284,7 @@ struct kith_host {
 	                    kith_netlink_fn fn, void *user);
 	/*
 	 * Runs `fn` in a worker thread and `done` on the loop thread after. For calls that can hang. -EAGAIN: the
-	 * bound of workers is reached (4 in all, 2 a plugin): try on a later tick. `user` must live until `done`;
+	 * bound of workers is reached (16 in all, 8 a plugin): try on a later tick. `user` must live until `done`;
 	 * when the plugin is unloaded first, `done` is not called and `user` is leaked knowingly: allocate it small.
 	 */
 	int (*work)(const struct kith_host *h, kith_work_fn fn, kith_done_fn done, void *user);
@@ -426,6 +428,81 @@ static inline const char *kith_scan_line(const char *p)
 	while (*p && *p != '\n')
 		p++;
 	return *p ? p + 1 : p;
+}
+
+/*
+ * For files of `KEY number` lines (/proc/meminfo, /proc/vmstat, memory.stat): each key is looked for where it was the last
+ * time, moved by as much as the one before it has moved, and searched for only when it is not there. Name the keys in
+ * the file's order, with what ends them: KITH_KEY("MemTotal:"), KITH_KEY("pgfault ").
+ */
+struct kith_key {
+	const char *name;
+	uint32_t length;
+};
+#define KITH_KEY(name) { name, sizeof(name) - 1 }
+#define KITH_KEY_ABSENT 0xffffff00u /* in `at`, and above: not in this file; looked for again after 256 reads */
+
+static inline int kith_key_is_at(const char *text, size_t length, size_t at, const struct kith_key *key)
+{
+	return at < length && key->length <= length - at && (at == 0 || text[at - 1] == '\n') &&
+	       memcmp(text + at, key->name, key->length) == 0;
+}
+
+/* The offset of the line that begins with `key`, in [from, to); `from` begins a line. (size_t)-1: none */
+static inline size_t kith_key_find(const char *text, size_t from, size_t to, const struct kith_key *key)
+{
+	while (from < to) {
+		const char *end = (const char *)memchr(text + from, '\n', to - from);
+
+		if (key->length <= to - from && memcmp(text + from, key->name, key->length) == 0)
+			return from;
+		if (!end)
+			break;
+		from = (size_t)(end - text) + 1;
+	}
+	return (size_t)-1;
+}
+
+/*
+ * Sets values[i] to the number of keys[i], or to NaN where there is none or where the text is cut off within it. `at`:
+ * `n` offsets that the caller keeps between calls, 0 at first. `text` ends with NUL, as read() gives it. Returns
+ * how many numbers were found.
+ */
+static inline uint32_t kith_scan_keys(const char *text, size_t length, const struct kith_key *keys, uint32_t n,
+                                      uint32_t *at, double *values)
+{
+	size_t from = 0;
+	uint32_t i, found = 0, moved = 0;
+
+	for (i = 0; i < n; i++) {
+		size_t p = (uint32_t)(at[i] + moved);
+		const char *s;
+		uint64_t v;
+
+		values[i] = (double)NAN;
+		if (at[i] >= KITH_KEY_ABSENT) {
+			at[i]++;
+			continue;
+		}
+		if (!kith_key_is_at(text, length, p, &keys[i])) {
+			p = kith_key_find(text, from, length, &keys[i]);
+			if (p == (size_t)-1)
+				p = kith_key_find(text, 0, from, &keys[i]);
+			if (p == (size_t)-1) {
+				at[i] = KITH_KEY_ABSENT;
+				continue;
+			}
+		}
+		moved = (uint32_t)p - at[i];
+		at[i] = (uint32_t)p;
+		from = p;
+		s = text + p + keys[i].length;
+		if (kith_scan_u64(&s, &v) == 0 && (*s == '\n' || *s == ' ')) {
+			values[i] = (double)v;
+			found++;
+		}
+	}
+	return found;
 }
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
 libkith_a_SOURCES += \
+	daemon/base/alloc.c daemon/base/alloc.h \
 	daemon/base/buf.c daemon/base/buf.h \
 	daemon/base/clock.c daemon/base/clock.h \
 	daemon/base/fault.c daemon/base/fault.h \

@@ -1,8 +1,10 @@
 #include "base/log.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -10,10 +12,17 @@
 #define LOG_LINE_MAX 2048
 
 static enum log_level log_level = LOG_LEVEL_INFO;
+static bool log_syslog;
 
 void log_set_level(enum log_level level)
 {
 	log_level = level;
+}
+
+void log_to_syslog(void)
+{
+	openlog("kithd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	log_syslog = true;
 }
 
 static const char *level_word(enum log_level level)
@@ -49,6 +58,13 @@ void log_vline(enum log_level level, const char *prefix, const char *format, va_
 
 	if (level > log_level)
 		return;
+	if (log_syslog) {
+		n = (size_t)snprintf(line, sizeof(line), "%s%s", level_word(level), prefix ? prefix : "");
+		vsnprintf(line + n, sizeof(line) - n, format, args);
+		make_printable(line, strlen(line));
+		syslog((int)level, "%s", line);
+		return;
+	}
 	/* JOURNAL_STREAM: systemd reads standard error, takes <N> as the priority and adds the time itself. */
 	if (getenv("JOURNAL_STREAM")) {
 		n = (size_t)snprintf(line, sizeof(line), "<%d>", (int)level);

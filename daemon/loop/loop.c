@@ -51,7 +51,7 @@ struct loop {
 	ev_timer tick;
 	loop_tick_fn tick_fn;
 	void *tick_user;
-	int64_t tick_every, tick_at, clock_offset;
+	int64_t tick_at, clock_offset;
 	int64_t now;
 	uint64_t iterations;
 	struct loop_watch *watches, *current;
@@ -472,19 +472,6 @@ void loop_wake(struct loop *l, struct loop_watch *w)
 	ev_async_send(l->ev, &w->ev.async);
 }
 
-/* Arms the tick for the next multiple of its interval after `from` (wall clock). */
-static void tick_arm(struct loop *l, int64_t from)
-{
-	int64_t delay;
-
-	l->tick_at = (from / l->tick_every + 1) * l->tick_every;
-	delay = l->tick_at - clock_wall();
-	ev_now_update(l->ev);
-	ev_timer_stop(l->ev, &l->tick);
-	ev_timer_set(&l->tick, delay > 0 ? (double)delay / 1e9 : 0., 0.);
-	ev_timer_start(l->ev, &l->tick);
-}
-
 static void tick_cb(struct ev_loop *ev, ev_timer *t, int revents)
 {
 	struct loop *l = t->data;
@@ -495,35 +482,33 @@ static void tick_cb(struct ev_loop *ev, ev_timer *t, int revents)
 	l->clock_offset = offset;
 	if (jump < TICK_JUMP_MIN && jump > -TICK_JUMP_MIN)
 		jump = 0;
-	/* Set, or woken from a suspension: this tick stands for the boundary that is past now. */
-	if (jump || wall - at >= l->tick_every)
-		at = wall / l->tick_every * l->tick_every;
-	tick_arm(l, wall > at ? wall : at);
 	l->now = wall;
+	l->tick_at = 0;
 	l->tick_fn(at, jump, l->tick_user);
 }
 
-int loop_tick(struct loop *l, loop_tick_fn fn, void *user)
+void loop_tick(struct loop *l, loop_tick_fn fn, void *user)
 {
 	l->tick_fn = fn;
 	l->tick_user = user;
+	l->clock_offset = clock_wall() - clock_mono();
 	ev_timer_init(&l->tick, tick_cb, 0., 0.);
 	l->tick.data = l;
-	return 0;
 }
 
-void loop_tick_set(struct loop *l, int64_t every)
+void loop_tick_at(struct loop *l, int64_t at)
 {
-	int64_t now = clock_wall();
+	int64_t delay = at - clock_wall();
 
-	if (every == l->tick_every)
+	if (at == l->tick_at)
 		return;
-	l->tick_every = every;
+	l->tick_at = at;
 	ev_timer_stop(l->ev, &l->tick);
-	if (every <= 0)
+	if (!at)
 		return;
-	l->clock_offset = now - clock_mono();
-	tick_arm(l, now);
+	ev_now_update(l->ev);
+	ev_timer_set(&l->tick, delay > 0 ? (double)delay / 1e9 : 0., 0.);
+	ev_timer_start(l->ev, &l->tick);
 }
 
 int64_t loop_now(const struct loop *l)

@@ -20,7 +20,7 @@ struct loop_watch;
 typedef void (*loop_fd_fn)(int fd, unsigned events, void *user);
 typedef void (*loop_fn)(void *user);
 typedef void (*loop_child_fn)(pid_t pid, int status, void *user);
-/* `at`: the wall clock boundary that this tick stands for; `jump`: by how many ns the wall clock was set since the last tick, 0 if not */
+/* `at`: what the tick was armed for; `jump`: by how many ns the wall clock was set since the last tick (a suspended machine too), 0 if not */
 typedef void (*loop_tick_fn)(int64_t at, int64_t jump, void *user);
 
 int loop_new(struct loop **ret_loop);
@@ -46,11 +46,11 @@ void loop_wake(struct loop *l, struct loop_watch *w);
 void loop_remove(struct loop *l, struct loop_watch *w); /* NULL is fine */
 
 /*
- * The tick: at the wall clock's multiples of `every` ns. One for the whole daemon (the host divides it among its samplers). loop_tick_set
- * changes the interval; 0 stops it.
+ * The tick: one for the whole daemon, at a wall clock time. The callback arms it again with the time of the next one; the host shares it out
+ * among its samplers.
  */
-int loop_tick(struct loop *l, loop_tick_fn fn, void *user);
-void loop_tick_set(struct loop *l, int64_t every);
+void loop_tick(struct loop *l, loop_tick_fn fn, void *user);
+void loop_tick_at(struct loop *l, int64_t at); /* replaces the last; 0: none */
 
 /* The wall clock, ns: read once per loop iteration */
 int64_t loop_now(const struct loop *l);

@@ -1,0 +1,95 @@
+/* The daemon as a whole: what main.c and the files beside it share. Every module's context hangs here and is passed down from here. */
+#ifndef KITH_DAEMON_H
+#define KITH_DAEMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "control/control.h"
+#include "host/host.h"
+#include "loop/loop.h"
+#include "model/model.h"
+#include "promises/promises.h"
+#include "source/file.h"
+#include "source/netlink.h"
+#include "source/process.h"
+
+#define OPTION_DIRS_MAX 15
+
+/* The command line, with the defaults of this user filled in; strings live as long as the program */
+struct options {
+	bool foreground, test, version, help;
+	bool config_given;
+	const char *config, *state_dir, *run_dir;
+	const char *plugin_dirs[OPTION_DIRS_MAX + 1];
+	size_t n_plugin_dirs;
+	const char *promise_dirs[OPTION_DIRS_MAX + 1];
+	size_t n_promise_dirs;
+	const char *const *check_files; /* --check FILE…: the rest of the command line */
+	size_t n_check_files;
+};
+
+struct daemon {
+	struct options options;
+	struct conf *conf;
+	int lock;           /* of the run directory; -1 none */
+	int ready;          /* pipe to the process that waits for the start; -1 none */
+	int64_t started;    /* wall ns */
+	char *socket;
+	struct loop *loop;
+	struct model *model;
+	struct netlink_source *netlink;
+	struct process_source *process;
+	struct file_source *file;
+	struct promises *promises;
+	struct host *host;
+	struct control *control;
+	struct loop_watch *signals[3];
+	/* promised.c */
+	struct loop_watch *promise_timer, *promise_reload;
+	struct file_sub *promise_subs[OPTION_DIRS_MAX];
+	struct model_observer observer;
+	unsigned actions;   /* running */
+	/* reload.c */
+	struct loop_watch *conf_reload;
+	struct file_sub *conf_subs[2];
+};
+
+/* options.c: 0, or -EINVAL with a line on standard error */
+int options_parse(int argc, char **argv, struct options *ret_options);
+void options_usage(void);
+
+/* start.c: directories, the lock of the run directory, going into the background, readiness */
+int start_directories(struct daemon *d);
+int start_lock(struct daemon *d);
+int start_background(struct daemon *d); /* 0 in the daemon; the parent does not return */
+void start_ready(struct daemon *d);     /* tells the waiting parent and the supervisor (sd_notify) */
+void start_notify(const char *state);
+void start_unlock(struct daemon *d);
+
+/* promised.c: the promise engine's driver: files, deadlines, actions */
+int promised_start(struct daemon *d);
+void promised_stop(struct daemon *d);
+int promised_read(const struct options *o, struct promises_file **ret_files, size_t *ret_n);
+void promised_free_files(struct promises_file *files, size_t n);
+void promised_load(struct daemon *d);
+void promised_facts(const struct conf *conf, struct promises_facts *ret_facts);
+
+/* reload.c: the configuration, now and when it changes */
+int reload_first(struct daemon *d);
+int reload_start(struct daemon *d);
+void reload_stop(struct daemon *d);
+
+/* answer.c: what the control server asks the daemon */
+void answer_daemon(struct daemon *d, struct control_daemon *ret_daemon);
+const char *answer_host_name(const struct conf *conf); /* static buffer of the process's host name, or what kith.conf says */
+
+/* test.c: kithd -t and kithd --check: exit status */
+int test_run(struct daemon *d);
+
+/* self.c: the daemon's own cost, as a plugin */
+extern const struct kith_plugin self_plugin;
+
+#endif

@@ -1,0 +1,150 @@
+#include "host/impl.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+/* CPU is counted in windows of this length; a plugin may use its budget's share of one. */
+#define WINDOW (5 * NS_PER_S)
+#define STRIKES_STOP 3               /* windows over budget, the first of which slows */
+#define STRIKES_FORGET (60 * NS_PER_S) /* without one, all is as it was */
+#define SLOWED_FACTOR 4
+#define FAILED_BACK_OFF 3            /* failures in a row before a watch is left alone for a while */
+#define BACK_OFF_FIRST NS_PER_S
+#define BACK_OFF_MAX (600 * NS_PER_S)
+
+struct account_mark account_enter(void)
+{
+	return (struct account_mark){ clock_thread_cpu(), alloc_count() };
+}
+
+static void account_strike(struct plugin *p, int64_t mono)
+{
+	struct account *a = &p->account;
+	double percent = (double)a->window_cpu * 100 / (double)(mono - a->window_start > NS_PER_MS ? mono - a->window_start : NS_PER_MS);
+
+	a->strikes++;
+	a->last_strike = mono;
+	a->window_start = mono;
+	a->window_cpu = 0;
+	if (a->strikes >= STRIKES_STOP) {
+		plugin_set_reason(p, "stopped: %.1f %% CPU again and again, its budget is %.1f %%; raise cpu_budget or mend it", percent,
+		                  p->cpu_budget);
+		plugin_say(p, KITH_ERR, "%s", p->reason);
+		p->state = HOST_STOPPED;
+		host_chores_later(p->host);
+		return;
+	}
+	a->slowed = true;
+	p->state = HOST_BACKED_OFF;
+	plugin_set_reason(p, "slowed: %.1f %% CPU, its budget is %.1f %%", percent, p->cpu_budget);
+	plugin_say(p, KITH_WARNING, "%s", p->reason);
+}
+
+static void account_budget(struct plugin *p, struct kith_watch *w, uint64_t used)
+{
+	struct account *a = &p->account;
+	int64_t mono = clock_mono();
+	double allowed = p->cpu_budget / 100 * (double)WINDOW;
+
+	if (mono - a->window_start >= WINDOW) {
+		a->window_start = mono;
+		a->window_cpu = 0;
+		if (a->strikes && mono - a->last_strike >= STRIKES_FORGET) {
+			a->strikes = 0;
+			a->slowed = false;
+			if (!a->backing_off) {
+				p->state = HOST_RUNNING;
+				plugin_clear_reason(p);
+			}
+			plugin_say(p, KITH_NOTICE, "is within its CPU budget again");
+		}
+	}
+	a->window_cpu += used;
+	if ((double)a->window_cpu > allowed)
+		account_strike(p, mono);
+	/* Slowed: after each call a rest in proportion, which keeps it within the budget. */
+	if (a->slowed && w && p->state != HOST_STOPPED)
+		watch_pause(w, (int64_t)((double)used * 100 / p->cpu_budget));
+}
+
+static void account_failure(struct plugin *p, struct kith_watch *w, int result)
+{
+	int64_t rest = BACK_OFF_FIRST, interval = p->interval;
+
+	p->account.failures++;
+	if (++w->failed < FAILED_BACK_OFF)
+		return;
+	if (w->what == WHAT_SAMPLE && interval > rest)
+		rest = interval;
+	for (unsigned i = FAILED_BACK_OFF; i < w->failed && rest < BACK_OFF_MAX; i++)
+		rest *= 2;
+	if (rest > BACK_OFF_MAX)
+		rest = BACK_OFF_MAX;
+	if (w->failed == FAILED_BACK_OFF) {
+		p->account.backing_off++;
+		plugin_set_reason(p, "fails: %s; it is tried again less and less often, at least every %d s", strerror(-result),
+		                  (int)(BACK_OFF_MAX / NS_PER_S));
+		plugin_say(p, KITH_WARNING, "%s", p->reason);
+		p->state = HOST_BACKED_OFF;
+	}
+	watch_pause(w, rest);
+}
+
+static void account_success(struct plugin *p, struct kith_watch *w)
+{
+	if (w->failed >= FAILED_BACK_OFF) {
+		p->account.backing_off--;
+		if (!p->account.backing_off && !p->account.slowed) {
+			p->state = HOST_RUNNING;
+			plugin_clear_reason(p);
+		}
+		plugin_say(p, KITH_NOTICE, "works again");
+	}
+	w->failed = 0;
+	w->retry_at = 0;
+}
+
+void account_leave(struct plugin *p, struct kith_watch *w, struct account_mark mark, int64_t cpu, int result)
+{
+	uint64_t used = cpu > mark.cpu ? (uint64_t)(cpu - mark.cpu) : 0;
+
+	p->account.calls++;
+	p->account.cpu_ns += used;
+	if (mark.allocations >= 0)
+		p->account.allocations += alloc_count() - mark.allocations;
+	if (p->state == HOST_STOPPED)
+		return;
+	if (w && w->dead)
+		w = NULL;
+	if (w && result < 0)
+		account_failure(p, w, result);
+	else if (w && w->failed)
+		account_success(p, w);
+	else if (result < 0)
+		p->account.failures++;
+	account_budget(p, w, used);
+}
+
+bool account_take_token(double *tokens, int64_t *at, double rate, double burst)
+{
+	int64_t now = clock_mono();
+
+	if (!*at)
+		*tokens = burst;
+	else
+		*tokens += (double)(now - *at) / (double)NS_PER_S * rate;
+	*at = now;
+	if (*tokens > burst)
+		*tokens = burst;
+	if (*tokens < 1)
+		return false;
+	*tokens -= 1;
+	return true;
+}
+
+int64_t account_interval(const struct plugin *p)
+{
+	return p->account.slowed ? p->interval * SLOWED_FACTOR : p->interval;
+}

@@ -1,0 +1,13 @@
+libkith_a_SOURCES += \
+	daemon/host/account.c \
+	daemon/host/export.c \
+	daemon/host/host.c daemon/host/host.h \
+	daemon/host/impl.h \
+	daemon/host/library.c \
+	daemon/host/needs.c \
+	daemon/host/plugin.c \
+	daemon/host/spawn.c daemon/host/spawn.h \
+	daemon/host/table.c \
+	daemon/host/tick.c \
+	daemon/host/watch.c \
+	daemon/host/work.c

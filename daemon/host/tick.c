@@ -1,0 +1,66 @@
+#include "host/impl.h"
+
+#include "base/clock.h"
+
+/* The wall clock boundary after `now` at which the plugin samples next */
+static int64_t tick_next(const struct plugin *p, int64_t now)
+{
+	int64_t interval = account_interval(p);
+
+	return (now / interval + 1) * interval;
+}
+
+static bool tick_samples(const struct plugin *p)
+{
+	return p->started && p->samples && p->state != HOST_STOPPED;
+}
+
+/* Arms the one tick for the earliest plugin. Those of one boundary share its wake-up. */
+void tick_plan(struct host *h)
+{
+	int64_t now = clock_wall(), first = 0;
+
+	for (struct plugin *p = h->plugins; p; p = p->next) {
+		if (!tick_samples(p)) {
+			p->due = 0;
+			continue;
+		}
+		/* No due time yet, or the clock was set back */
+		if (!p->due || p->due > now + 2 * account_interval(p))
+			p->due = tick_next(p, now);
+		if (!first || p->due < first)
+			first = p->due;
+	}
+	loop_tick_at(h->parts.loop, first);
+}
+
+static void tick_cb(int64_t at, int64_t jump, void *user)
+{
+	struct host *h = user;
+	int64_t now = loop_now(h->parts.loop), cpu = clock_thread_cpu(), until;
+
+	/* A few ms early by rounding is not a round missed. */
+	until = at > now ? at : now;
+	model_set_now(h->parts.model, now);
+	if (jump) {
+		model_jump(h->parts.model, jump);
+		if (h->parts.on_jump)
+			h->parts.on_jump(jump, h->parts.user);
+	}
+	for (struct plugin *p = h->plugins; p; p = p->next) {
+		if (tick_samples(p) && (jump || p->due <= until)) {
+			watch_run_samples(p, &cpu);
+			p->due = tick_next(p, until);
+		}
+		model_expire(h->parts.model, &p->owner, now);
+	}
+	if (h->parts.on_tick)
+		h->parts.on_tick(now, h->parts.user);
+	tick_plan(h);
+}
+
+void tick_start(struct host *h)
+{
+	loop_tick(h->parts.loop, tick_cb, h);
+	tick_plan(h);
+}

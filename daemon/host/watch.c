@@ -1,0 +1,405 @@
+#include "host/impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+static struct kith_watch *watch_make(struct plugin *p, enum watch_what what, void *user)
+{
+	struct kith_watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->plugin = p;
+	w->what = what;
+	w->user = user;
+	w->fd = -1;
+	w->next = p->watches;
+	w->link = &p->watches;
+	if (w->next)
+		w->next->link = &w->next;
+	p->watches = w;
+	return w;
+}
+
+static void watch_unlink(struct kith_watch *w)
+{
+	*w->link = w->next;
+	if (w->next)
+		w->next->link = w->link;
+}
+
+/* A registration that failed half-way */
+static int watch_undo(struct kith_watch *w, int r)
+{
+	watch_unlink(w);
+	free(w);
+	return r;
+}
+
+static int watch_done(struct kith_watch *w, struct kith_watch **ret_watch)
+{
+	if (ret_watch)
+		*ret_watch = w;
+	return 0;
+}
+
+static void watch_sample_unlink(struct kith_watch *w)
+{
+	for (struct kith_watch **at = &w->plugin->samples; *at; at = &(*at)->next_sample)
+		if (*at == w) {
+			*at = w->next_sample;
+			return;
+		}
+}
+
+static void watch_release(struct kith_watch *w)
+{
+	struct host_parts *parts = &w->plugin->host->parts;
+
+	switch (w->what) {
+	case WHAT_FD:
+	case WHAT_PRI:
+	case WHAT_TIMER:
+		loop_remove(parts->loop, w->on.loop);
+		break;
+	case WHAT_SAMPLE:
+		watch_sample_unlink(w);
+		break;
+	case WHAT_NETLINK:
+		netlink_unsubscribe(parts->netlink, w->on.netlink);
+		break;
+	case WHAT_PROCESS:
+		process_unsubscribe(parts->process, w->on.process);
+		break;
+	case WHAT_FILE:
+		file_unsubscribe(parts->file, w->on.file);
+		break;
+	case WHAT_WANTED:
+		model_unwatch_wants(parts->model, &w->on.want);
+		free(w->on.want.family);
+		break;
+	}
+	loop_remove(parts->loop, w->pause);
+}
+
+void watch_remove(const struct kith_host *t, struct kith_watch *w)
+{
+	(void)t;
+	if (!w || w->dead)
+		return;
+	watch_release(w);
+	watch_unlink(w);
+	w->dead = true;
+	if (w->plugin->running != w)
+		free(w);
+}
+
+void watch_drop_all(struct plugin *p)
+{
+	while (p->watches)
+		watch_remove(&p->table, p->watches);
+}
+
+/* ---- calls into the plugin -------------------------------------------------------------------------------------- */
+
+struct call {
+	struct plugin *plugin;
+	struct kith_watch *outer;
+	struct account_mark mark;
+};
+
+static bool call_begin(struct kith_watch *w, struct call *call)
+{
+	struct plugin *p = w->plugin;
+
+	if (p->state == HOST_STOPPED || (w->retry_at && clock_mono() < w->retry_at))
+		return false;
+	model_set_now(p->host->parts.model, loop_now(p->host->parts.loop));
+	call->plugin = p;
+	call->outer = p->running;
+	p->running = w;
+	call->mark = account_enter();
+	return true;
+}
+
+static void call_end(struct kith_watch *w, struct call *call, int result)
+{
+	struct plugin *p = call->plugin;
+
+	account_leave(p, w, call->mark, clock_thread_cpu(), result);
+	p->running = call->outer;
+	if (w->dead && call->outer != w)
+		free(w);
+}
+
+static void resume_cb(void *user)
+{
+	struct kith_watch *w = user;
+
+	w->retry_at = 0;
+	if (w->what == WHAT_FD)
+		loop_fd_set(w->plugin->host->parts.loop, w->on.loop, w->events);
+}
+
+/* A descriptor's watch is taken off the loop, where it would spin; the others are passed over until their time has come. */
+void watch_pause(struct kith_watch *w, int64_t ns)
+{
+	struct loop *loop = w->plugin->host->parts.loop;
+
+	if (ns <= 0)
+		return;
+	w->retry_at = clock_mono() + ns;
+	if (w->what != WHAT_FD)
+		return;
+	if (!w->pause && loop_timer(loop, -1, 0, 0, resume_cb, w, &w->pause) < 0)
+		return;
+	loop_fd_set(loop, w->on.loop, 0);
+	loop_timer_set(loop, w->pause, ns);
+}
+
+void watch_run_samples(struct plugin *p, int64_t *cpu)
+{
+	struct kith_watch *w, *next;
+	int64_t mono = clock_mono();
+
+	for (w = p->samples; w && p->state != HOST_STOPPED; w = next) {
+		struct account_mark mark = { *cpu, alloc_count() };
+		int result;
+
+		next = w->next_sample;
+		if (w->retry_at > mono)
+			continue;
+		p->running = w;
+		result = w->fn.plain(w->user);
+		p->running = NULL;
+		*cpu = clock_thread_cpu();
+		next = w->next_sample;
+		account_leave(p, w, mark, *cpu, result);
+		if (w->dead) {
+			/* What follows it may be gone too: the rest waits for the next tick. */
+			free(w);
+			return;
+		}
+	}
+}
+
+static void fd_cb(int fd, unsigned events, void *user)
+{
+	struct kith_watch *w = user;
+	struct call call;
+
+	if (call_begin(w, &call))
+		call_end(w, &call, w->fn.fd(fd, events, w->user));
+}
+
+static void timer_cb(void *user)
+{
+	struct kith_watch *w = user;
+	struct call call;
+
+	if (call_begin(w, &call))
+		call_end(w, &call, w->fn.plain(w->user));
+}
+
+static void netlink_cb(const void *message, size_t length, void *user)
+{
+	struct kith_watch *w = user;
+	struct call call;
+
+	if (call_begin(w, &call))
+		call_end(w, &call, w->fn.netlink(message, length, w->user));
+}
+
+static void process_cb(const struct kith_process_event *event, void *user)
+{
+	struct kith_watch *w = user;
+	struct call call;
+
+	if (call_begin(w, &call))
+		call_end(w, &call, w->fn.process(event, w->user));
+}
+
+static void file_cb(const struct kith_file_event *event, void *user)
+{
+	struct kith_watch *w = user;
+	struct call call;
+
+	if (call_begin(w, &call))
+		call_end(w, &call, w->fn.file(event, w->user));
+}
+
+static void wanted_cb(const char *instance, bool wanted, void *user)
+{
+	struct kith_watch *w = user;
+	struct call call;
+
+	if (call_begin(w, &call))
+		call_end(w, &call, w->fn.wanted(instance, wanted, w->user));
+}
+
+static void lost_cb(void *user)
+{
+	struct kith_watch *w = user;
+
+	if (w->plugin->resync_due)
+		return;
+	plugin_say(w->plugin, KITH_WARNING, "events were lost; everything is read again");
+	w->plugin->resync_due = true;
+	host_chores_later(w->plugin->host);
+}
+
+/* Subscribed, but this host delivers no process events: told to the plugin as an event of no kind. */
+static void silent_cb(int error, void *user)
+{
+	struct kith_process_event event = { .size = sizeof(event), .what = 0, .status = -error };
+	struct kith_watch *w = user;
+
+	event.time = loop_now(w->plugin->host->parts.loop);
+	process_cb(&event, w);
+}
+
+/* ---- registrations ---------------------------------------------------------------------------------------------- */
+
+int watch_add_fd(const struct kith_host *t, int fd, uint32_t events, kith_fd_fn fn, void *user, struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct kith_watch *w = watch_make(p, WHAT_FD, user);
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->fn.fd = fn;
+	w->events = (events & KITH_READ ? LOOP_READ : 0) | (events & KITH_WRITE ? LOOP_WRITE : 0);
+	r = loop_fd(p->host->parts.loop, fd, w->events, fd_cb, w, &w->on.loop);
+	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
+}
+
+int watch_add_pri(const struct kith_host *t, int fd, kith_fd_fn fn, void *user, struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct kith_watch *w = watch_make(p, WHAT_PRI, user);
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->fn.fd = fn;
+	r = loop_pri(p->host->parts.loop, fd, fd_cb, w, &w->on.loop);
+	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
+}
+
+int watch_add_timer(const struct kith_host *t, int64_t after, int64_t every, int64_t slack, kith_fn fn, void *user,
+                    struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct kith_watch *w = watch_make(p, WHAT_TIMER, user);
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->fn.plain = fn;
+	/* A timer of less than a millisecond would be a spin. */
+	if (every > 0 && every < NS_PER_MS)
+		every = NS_PER_MS;
+	r = loop_timer(p->host->parts.loop, after < 0 ? 0 : after, every, slack, timer_cb, w, &w->on.loop);
+	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
+}
+
+int watch_add_sample(const struct kith_host *t, kith_fn fn, void *user, struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct kith_watch *w = watch_make(p, WHAT_SAMPLE, user), **at;
+
+	if (!w)
+		return -ENOMEM;
+	w->fn.plain = fn;
+	for (at = &p->samples; *at; at = &(*at)->next_sample)
+		;
+	*at = w;
+	tick_plan(p->host);
+	return watch_done(w, ret_watch);
+}
+
+int watch_add_netlink(const struct kith_host *t, int protocol, uint32_t group, kith_netlink_fn fn, void *user,
+                      struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct kith_watch *w = watch_make(p, WHAT_NETLINK, user);
+	struct netlink_listener listener = { w, netlink_cb, lost_cb };
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->fn.netlink = fn;
+	r = netlink_subscribe(p->host->parts.netlink, protocol, group, &listener, &w->on.netlink);
+	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
+}
+
+int watch_add_process(const struct kith_host *t, const struct kith_process_filter *filter, kith_process_fn fn, void *user,
+                      struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct kith_watch *w = watch_make(p, WHAT_PROCESS, user);
+	struct process_listener listener = { w, process_cb, lost_cb, silent_cb };
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->fn.process = fn;
+	r = process_subscribe(p->host->parts.process, filter, &listener, &w->on.process);
+	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
+}
+
+int watch_set_process_filter(const struct kith_host *t, struct kith_watch *w, const struct kith_process_filter *filter)
+{
+	struct plugin *p = table_plugin(t);
+
+	if (!w || w->dead || w->plugin != p || w->what != WHAT_PROCESS)
+		return -EINVAL;
+	return process_set_filter(p->host->parts.process, w->on.process, filter);
+}
+
+int watch_add_file(const struct kith_host *t, const char *path, uint32_t events, kith_file_fn fn, void *user,
+                   struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct kith_watch *w;
+	struct file_listener listener = { NULL, file_cb, lost_cb };
+	struct stat st;
+	int r;
+
+	if (*path != '/')
+		return -EINVAL;
+	w = watch_make(p, WHAT_FILE, user);
+	if (!w)
+		return -ENOMEM;
+	w->fn.file = fn;
+	listener.user = w;
+	r = file_subscribe(p->host->parts.file, path, stat(path, &st) == 0 && S_ISDIR(st.st_mode), events, &listener,
+	                   &w->on.file);
+	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
+}
+
+int watch_add_wanted(const struct kith_host *t, uint32_t family, kith_wanted_fn fn, void *user, struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct kith_watch *w;
+
+	if (family >= p->n_families)
+		return -EINVAL;
+	w = watch_make(p, WHAT_WANTED, user);
+	if (!w)
+		return -ENOMEM;
+	w->fn.wanted = fn;
+	w->on.want = (struct want_watch){ .family = strdup(p->families[family]->name), .fn = wanted_cb, .user = w };
+	if (!w->on.want.family)
+		return watch_undo(w, -ENOMEM);
+	if (ret_watch)
+		*ret_watch = w;
+	model_watch_wants(p->host->parts.model, &w->on.want);
+	return 0;
+}

@@ -1,0 +1,157 @@
+/*
+ * kithd: the table of contents. What is started, in order; the loop; what is stopped, in reverse.
+ *
+ * How a value travels: host_load_all (host/host.c) → a plugin's init → its handler or sampler → put (host/table.c → model/model.c) → the promises of
+ * that series alone (promises/) → transition → observers (control/, the log, exporters).
+ */
+#include <config.h>
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static void stop_cb(void *user)
+{
+	struct daemon *d = user;
+
+	log_info("stopping");
+	loop_stop(d->loop);
+}
+
+static void jump_cb(int64_t jump, void *user)
+{
+	struct daemon *d = user;
+
+	log_notice("the clock was set by %+.3f s, or the machine slept", (double)jump / 1e9);
+	promises_jump(d->promises, jump);
+}
+
+static int main_control(struct daemon *d)
+{
+	struct control_config config = { 0 };
+	struct control_daemon daemon;
+
+	if (asprintf(&d->socket, "%s/control.sock", d->options.run_dir) < 0)
+		return -ENOMEM;
+	config.path = d->socket;
+	answer_daemon(d, &daemon);
+	return control_new(d->loop, d->model, d->promises, &daemon, &config, &d->control);
+}
+
+static int main_host(struct daemon *d)
+{
+	struct host_parts parts = { .loop = d->loop, .model = d->model, .netlink = d->netlink, .process = d->process,
+		                    .file = d->file, .conf = d->conf, .user = d, .on_jump = jump_cb };
+	int r = host_new(&parts, &d->host);
+
+	return r < 0 ? r : host_add_builtin(d->host, &self_plugin);
+}
+
+/* In order: what comes later uses what came before. */
+static int main_start(struct daemon *d)
+{
+	int r;
+
+	if ((r = start_directories(d)) < 0 || (r = start_lock(d)) < 0 || (r = reload_first(d)) < 0)
+		return r;
+	if ((r = loop_new(&d->loop)) < 0 || (r = model_new(&d->model)) < 0)
+		return r;
+	if ((r = loop_signal(d->loop, SIGTERM, stop_cb, d, &d->signals[0])) < 0 ||
+	    (r = loop_signal(d->loop, SIGINT, stop_cb, d, &d->signals[1])) < 0)
+		return r;
+	if ((r = netlink_source_new(d->loop, &d->netlink)) < 0 || (r = process_source_new(d->loop, &d->process)) < 0 ||
+	    (r = file_source_new(d->loop, &d->file)) < 0)
+		return r;
+	if ((r = main_host(d)) < 0 || (r = host_load_all(d->host, d->options.plugin_dirs, d->options.n_plugin_dirs)) < 0)
+		return r;
+	if ((r = promised_start(d)) < 0)
+		return r;
+	if ((r = reload_start(d)) < 0 || (r = main_control(d)) < 0)
+		return r;
+	return 0;
+}
+
+static void main_stop(struct daemon *d)
+{
+	control_free(d->control);
+	if (d->loop)
+		reload_stop(d);
+	if (d->loop)
+		promised_stop(d);
+	host_free(d->host);
+	if (d->file)
+		file_source_free(d->file);
+	if (d->process)
+		process_source_free(d->process);
+	if (d->netlink)
+		netlink_source_free(d->netlink);
+	model_free(d->model);
+	if (d->loop) {
+		loop_remove(d->loop, d->signals[0]);
+		loop_remove(d->loop, d->signals[1]);
+	}
+	loop_free(d->loop);
+	conf_free(d->conf);
+	free(d->socket);
+	start_unlock(d);
+}
+
+static int main_run(struct daemon *d)
+{
+	int r;
+
+	d->started = clock_wall();
+	r = main_start(d);
+	if (r == 0) {
+		log_notice("kithd " PACKAGE_VERSION " runs: %zu promises, control socket %s", promises_count(d->promises), d->socket);
+		start_ready(d);
+		/* What the start alone needed goes back. */
+		malloc_trim(0);
+		loop_run(d->loop);
+		start_notify("STOPPING=1");
+	} else {
+		log_err("kithd does not start: %s", strerror(-r));
+	}
+	main_stop(d);
+	return r < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = { .lock = -1, .ready = -1 };
+
+	if (options_parse(argc, argv, &d.options) < 0)
+		return 2;
+	if (d.options.help) {
+		options_usage();
+		return 0;
+	}
+	if (d.options.version) {
+		printf("kithd %s (plugin ABI %d.%d)\n", PACKAGE_VERSION, KITH_ABI_MAJOR, KITH_ABI_MINOR);
+		return 0;
+	}
+	/* One arena is enough for one loop thread; the workers' few allocations share it. */
+	mallopt(M_ARENA_MAX, 1);
+	signal(SIGPIPE, SIG_IGN);
+	umask(022);
+	if (d.options.test || d.options.n_check_files)
+		return test_run(&d);
+	if (!d.options.foreground) {
+		int r = start_background(&d);
+
+		if (r < 0) {
+			fprintf(stderr, "kithd: %s\n", strerror(-r));
+			return 1;
+		}
+	}
+	return main_run(&d);
+}

@@ -1,0 +1,177 @@
+#include <config.h>
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct option options_long[] = {
+	{ "foreground", no_argument, NULL, 'f' },
+	{ "config", required_argument, NULL, 'c' },
+	{ "state-dir", required_argument, NULL, 'S' },
+	{ "run-dir", required_argument, NULL, 'R' },
+	{ "plugin-dir", required_argument, NULL, 'P' },
+	{ "promise-dir", required_argument, NULL, 'M' },
+	{ "test", no_argument, NULL, 't' },
+	{ "check", no_argument, NULL, 'C' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+void options_usage(void)
+{
+	printf("Usage: kithd [OPTION]…\n"
+	       "Watches this host: loads plugins, holds promises, answers kith(1). See kithd(8).\n\n"
+	       "  -f, --foreground        stay in the foreground, log to standard error\n"
+	       "  -c, --config FILE       configuration; conf.d beside it is read too\n"
+	       "                          (%s/kith.conf)\n"
+	       "      --state-dir DIR     what is kept over a restart\n"
+	       "      --run-dir DIR       control socket and lock\n"
+	       "      --plugin-dir DIR    where plugins are; may be given again\n"
+	       "      --promise-dir DIR   where promises are; may be given again\n"
+	       "  -t, --test              check configuration and promises, then exit: 0 good, 1 not\n"
+	       "      --check FILE…       check these files of promises, then exit: 0 good, 1 not\n"
+	       "  -V, --version           print the version\n"
+	       "  -h, --help              print this\n",
+	       KITH_SYSCONFDIR);
+}
+
+static int options_add(const char **dirs, size_t *n, const char *dir, const char *what)
+{
+	if (*n >= OPTION_DIRS_MAX) {
+		fprintf(stderr, "kithd: more than %d %s folders\n", OPTION_DIRS_MAX, what);
+		return -EINVAL;
+	}
+	dirs[(*n)++] = dir;
+	return 0;
+}
+
+/* An own copy for the life of the program; memory that is short at the very start ends it. */
+static const char *join(const char *a, const char *b)
+{
+	char *text = NULL;
+
+	if (asprintf(&text, "%s%s", a, b) < 0) {
+		fprintf(stderr, "kithd: no memory\n");
+		exit(1);
+	}
+	return text;
+}
+
+/* Beside the program, for a daemon that runs from where it was built */
+static const char *beside_program(const char *folder)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *slash;
+
+	if (n <= 0)
+		return NULL;
+	path[n] = '\0';
+	slash = strrchr(path, '/');
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	return access(join(path, folder), R_OK) == 0 ? join(path, folder) : NULL;
+}
+
+static const char *user_dir(const char *variable, const char *below_home, const char *fallback)
+{
+	const char *base = getenv(variable), *home = getenv("HOME");
+
+	if (base && *base == '/')
+		return join(base, "/kith");
+	if (below_home && home && *home == '/')
+		return join(join(home, below_home), "/kith");
+	return fallback;
+}
+
+static void options_defaults(struct options *o)
+{
+	char fallback[64];
+	bool root = geteuid() == 0;
+
+	snprintf(fallback, sizeof(fallback), "/tmp/kith-%u", (unsigned)geteuid());
+	if (!o->run_dir)
+		o->run_dir = root ? "/run/kith" : user_dir("XDG_RUNTIME_DIR", NULL, join(fallback, ""));
+	if (!o->state_dir)
+		o->state_dir = root ? KITH_STATEDIR : user_dir("XDG_STATE_HOME", "/.local/state", join(fallback, "/state"));
+	if (!o->config)
+		o->config = KITH_SYSCONFDIR "/kith.conf";
+	if (!o->n_plugin_dirs) {
+		const char *built = beside_program("/plugins");
+
+		o->plugin_dirs[o->n_plugin_dirs++] = access(KITH_PLUGINDIR, R_OK) == 0 || !built ? KITH_PLUGINDIR : built;
+	}
+	if (!o->n_promise_dirs) {
+		const char *built = beside_program("/promises/bundles");
+
+		o->promise_dirs[o->n_promise_dirs++] =
+		        access(KITH_DATADIR "/promises", R_OK) == 0 || !built ? KITH_DATADIR "/promises" : built;
+		o->promise_dirs[o->n_promise_dirs++] = KITH_SYSCONFDIR "/promises.d";
+	}
+}
+
+int options_parse(int argc, char **argv, struct options *ret_options)
+{
+	struct options o = { 0 };
+	bool check = false;
+	int c, r = 0;
+
+	while (!r && (c = getopt_long(argc, argv, "fc:tVh", options_long, NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			o.foreground = true;
+			break;
+		case 'c':
+			o.config = optarg;
+			o.config_given = true;
+			break;
+		case 'S':
+			o.state_dir = optarg;
+			break;
+		case 'R':
+			o.run_dir = optarg;
+			break;
+		case 'P':
+			r = options_add(o.plugin_dirs, &o.n_plugin_dirs, optarg, "plugin");
+			break;
+		case 'M':
+			r = options_add(o.promise_dirs, &o.n_promise_dirs, optarg, "promise");
+			break;
+		case 't':
+			o.test = true;
+			break;
+		case 'C':
+			check = true;
+			break;
+		case 'V':
+			o.version = true;
+			break;
+		case 'h':
+			o.help = true;
+			break;
+		case '?':
+			r = -EINVAL;
+			break;
+		}
+	}
+	if (!r && (check ? optind == argc : optind != argc)) {
+		fprintf(stderr, check ? "kithd: --check wants files\n" : "kithd: \"%s\" is not understood\n", argv[optind]);
+		r = -EINVAL;
+	}
+	if (r < 0) {
+		fprintf(stderr, "Try 'kithd --help'.\n");
+		return r;
+	}
+	o.check_files = (const char *const *)argv + optind;
+	o.n_check_files = (size_t)(argc - optind);
+	options_defaults(&o);
+	*ret_options = o;
+	return 0;
+}

@@ -1,0 +1,302 @@
+/* The promise engine's driver: its files, its deadlines, its actions. */
+#include "daemon.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "host/spawn.h"
+
+#define PROMISE_FILE_MAX (1u << 20)
+#define PROMISE_FILES_MAX 4096
+/* A new file may still be written: it is read when it was closed, or this long after it appeared. */
+#define PROMISE_NEW_DELAY (50 * NS_PER_MS)
+
+struct action {
+	struct daemon *daemon;
+	uint64_t token;
+};
+
+/* ---- files ------------------------------------------------------------------------------------------------------ */
+
+void promised_free_files(struct promises_file *files, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free((char *)(uintptr_t)files[i].path);
+		free((char *)(uintptr_t)files[i].text);
+	}
+	free(files);
+}
+
+static bool is_promise_file(const char *name)
+{
+	size_t n = strlen(name);
+
+	return *name != '.' && n > 8 && !strcmp(name + n - 8, ".promise");
+}
+
+static int promise_filter(const struct dirent *e)
+{
+	return is_promise_file(e->d_name);
+}
+
+static int name_order(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Reads one file into the list; one of the same name from an earlier folder gives way. */
+static int promised_read_one(const char *dir, const char *name, struct promises_file **files, size_t *n)
+{
+	struct promises_file *slot = NULL, *more;
+	struct buf path = BUF_INIT;
+	char *text = NULL;
+	size_t length = 0;
+	int r;
+
+	buf_printf(&path, "%s/%s", dir, name);
+	r = file_read_all(buf_text(&path), PROMISE_FILE_MAX, &text, &length);
+	if (r < 0) {
+		/* Gone since the folder was read: no fault. */
+		if (r != -ENOENT)
+			log_err("%s: %s", buf_text(&path), r == -EFBIG ? "larger than 1 MiB" : strerror(-r));
+		buf_free(&path);
+		return r == -ENOENT ? 0 : r;
+	}
+	for (size_t i = 0; i < *n; i++)
+		if (!strcmp(base_name((*files)[i].path), name))
+			slot = &(*files)[i];
+	if (slot) {
+		free((char *)(uintptr_t)slot->path);
+		free((char *)(uintptr_t)slot->text);
+	} else {
+		more = *n < PROMISE_FILES_MAX ? realloc(*files, (*n + 1) * sizeof(*more)) : NULL;
+		if (!more) {
+			free(text);
+			buf_free(&path);
+			return -ENOMEM;
+		}
+		*files = more;
+		slot = &more[(*n)++];
+	}
+	*slot = (struct promises_file){ buf_take(&path), text, length };
+	return slot->path ? 0 : -ENOMEM;
+}
+
+int promised_read(const struct options *o, struct promises_file **ret_files, size_t *ret_n)
+{
+	struct promises_file *files = NULL;
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < o->n_promise_dirs; i++) {
+		struct dirent **entries = NULL;
+		int count = scandir(o->promise_dirs[i], &entries, promise_filter, name_order);
+
+		if (count < 0 && errno != ENOENT)
+			log_warning("promise folder %s: %s", o->promise_dirs[i], strerror(errno));
+		for (int k = 0; k < count; k++) {
+			int one = promised_read_one(o->promise_dirs[i], entries[k]->d_name, &files, &n);
+
+			if (one < 0)
+				r = one;
+			free(entries[k]);
+		}
+		free(entries);
+	}
+	if (r < 0) {
+		promised_free_files(files, n);
+		return r;
+	}
+	*ret_files = files;
+	*ret_n = n;
+	return 0;
+}
+
+static void promised_record(struct daemon *d, enum kith_priority priority, const char *message)
+{
+	struct kith_record record = { .size = sizeof(record), .priority = priority, .time = loop_now(d->loop),
+		                      .subject = "kith:promises", .message = message };
+
+	model_record(d->model, &record);
+}
+
+void promised_load(struct daemon *d)
+{
+	struct promises_file *files = NULL;
+	struct faults faults = { 0 };
+	struct buf line = BUF_INIT;
+	size_t n = 0;
+	int r;
+
+	r = promised_read(&d->options, &files, &n);
+	if (r < 0) {
+		log_err("the promises could not be read: those that were there go on");
+		return;
+	}
+	model_set_now(d->model, clock_wall());
+	r = promises_load(d->promises, files, n, clock_wall(), &faults);
+	faults_log(&faults);
+	if (r < 0) {
+		buf_printf(&line, "%u faults in the promises: %zu that were there go on; kithd -t shows each", faults.n_errors,
+		           promises_count(d->promises));
+		log_err("%s", buf_text(&line));
+		promised_record(d, KITH_ERR, buf_text(&line));
+	} else {
+		buf_printf(&line, "%zu promises from %zu files", promises_count(d->promises), n);
+		log_info("%s", buf_text(&line));
+		promised_record(d, KITH_INFO, buf_text(&line));
+	}
+	buf_free(&line);
+	faults_free(&faults);
+	promised_free_files(files, n);
+}
+
+static void reload_cb(void *user)
+{
+	promised_load(user);
+}
+
+static void folder_event(const struct kith_file_event *event, void *user)
+{
+	struct daemon *d = user;
+
+	if (*event->name && !is_promise_file(event->name))
+		return;
+	loop_timer_set(d->loop, d->promise_reload, event->what & KITH_FILE_ADDED ? PROMISE_NEW_DELAY : 0);
+}
+
+static void folder_lost(void *user)
+{
+	struct daemon *d = user;
+
+	loop_timer_set(d->loop, d->promise_reload, 0);
+}
+
+/* ---- deadlines and actions -------------------------------------------------------------------------------------- */
+
+static void deadline_cb(void *user)
+{
+	struct daemon *d = user;
+
+	model_set_now(d->model, loop_now(d->loop));
+	promises_run(d->promises, loop_now(d->loop));
+}
+
+static void arm_cb(int64_t at, void *user)
+{
+	struct daemon *d = user;
+	int64_t after = at - clock_wall();
+
+	loop_timer_set(d->loop, d->promise_timer, !at ? -1 : after > 0 ? after : 0);
+}
+
+static void action_done(int status, bool timed_out, void *user)
+{
+	struct action *a = user;
+	struct daemon *d = a->daemon;
+
+	d->actions--;
+	model_set_now(d->model, loop_now(d->loop));
+	promises_action_done(d->promises, a->token, status, timed_out, loop_now(d->loop));
+	free(a);
+}
+
+static int act_cb(const struct promise_action *action, void *user)
+{
+	struct daemon *d = user;
+	struct child_request request = { .argv = action->argv, .env = action->env, .input = action->json,
+		                         .input_length = action->json_length, .timeout = action->timeout, .done = action_done };
+	struct child *child;
+	struct action *a;
+	int r;
+
+	if (d->actions >= d->conf->max_actions)
+		return -EAGAIN;
+	a = malloc(sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	*a = (struct action){ d, action->token };
+	request.user = a;
+	r = child_start(d->loop, &request, &child);
+	if (r < 0) {
+		free(a);
+		return r;
+	}
+	d->actions++;
+	return 0;
+}
+
+static void transition_cb(const struct kith_transition *t, void *user)
+{
+	static const char *const names[] = { "unknown", "kept", "broken" };
+
+	(void)user;
+	/* The first assessment after the start is no news, unless it is bad. */
+	if (t->from == KITH_UNKNOWN && t->to == KITH_KEPT)
+		log_debug("promise %s of %s is kept", t->name, t->promiser);
+	else if (t->to == KITH_BROKEN)
+		log_warning("promise %s of %s is broken: %s", t->name, t->promiser, t->because);
+	else
+		log_notice("promise %s of %s is %s: %s", t->name, t->promiser, names[t->to], t->because);
+}
+
+void promised_facts(const struct conf *conf, struct promises_facts *ret_facts)
+{
+	*ret_facts = (struct promises_facts){ .host = answer_host_name(conf), .zone = "", .tags = (const char *const *)conf->tags,
+		                              .n_tags = conf->n_tags };
+}
+
+/* After the plugins: their families are there to be checked against. */
+int promised_start(struct daemon *d)
+{
+	struct promises_driver driver = { d, arm_cb, act_cb };
+	struct file_listener listener = { d, folder_event, folder_lost };
+	struct promises_facts facts;
+	int r;
+
+	r = loop_timer(d->loop, -1, 0, 0, deadline_cb, d, &d->promise_timer);
+	if (r == 0)
+		r = loop_timer(d->loop, -1, 0, 0, reload_cb, d, &d->promise_reload);
+	if (r < 0)
+		return r;
+	promised_facts(d->conf, &facts);
+	r = promises_new(d->model, &driver, &facts, &d->promises);
+	if (r < 0)
+		return r;
+	d->observer = (struct model_observer){ .user = d, .on_transition = transition_cb };
+	model_observe(d->model, &d->observer);
+	/* Watched before they are read: what comes in between is seen. */
+	for (size_t i = 0; i < d->options.n_promise_dirs; i++) {
+		r = file_subscribe(d->file, d->options.promise_dirs[i], true, KITH_FILE_CHANGED | KITH_FILE_ADDED | KITH_FILE_REMOVED,
+		                   &listener, &d->promise_subs[i]);
+		if (r < 0)
+			log_warning("promise folder %s cannot be watched: %s; changes need SIGHUP", d->options.promise_dirs[i],
+			            strerror(-r));
+	}
+	promised_load(d);
+	return 0;
+}
+
+void promised_stop(struct daemon *d)
+{
+	for (size_t i = 0; i < d->options.n_promise_dirs; i++)
+		if (d->promise_subs[i])
+			file_unsubscribe(d->file, d->promise_subs[i]);
+	if (d->promises)
+		model_unobserve(d->model, &d->observer);
+	promises_free(d->promises);
+	d->promises = NULL;
+	loop_remove(d->loop, d->promise_timer);
+	loop_remove(d->loop, d->promise_reload);
+}
