@@ -1,0 +1,622 @@
+/*
+ * df: the room on each mounted file system. The mount table is read when the kernel says that it has changed, not on the tick.
+ * Local file systems are asked on the tick itself (a microsecond each); all others through a worker thread, one call at a
+ * time each, so that one that hangs keeps nobody else waiting.
+ *
+ * No descriptor is kept on a mount: it could not be unmounted then. So the path may lead elsewhere once a file system is
+ * gone, until the table has been read again: an answer from another file system than before is not believed at once.
+ */
+#include <errno.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "mounts.h"
+#include "plugin.h"
+
+enum {
+	TOTAL, USED, FREE, RESERVED, USED_PERCENT, FREE_PERCENT, RESERVED_PERCENT, INODES_TOTAL, INODES_USED, INODES_FREE,
+	INODES_USED_PERCENT, INODES_FREE_PERCENT, STATE, N_METRICS,
+};
+
+#define NS_PER_S INT64_C(1000000000)
+#define READ_GAP NS_PER_S /* between two readings of the mount table, however many mounts come and go */
+#define HUNG_TICKS 3      /* without an answer for so many ticks a file system is said to hang */
+
+static const char unwatched_note[] = "the mount table does not tell of changes: it is read on each tick";
+static const char *const state_names[] = { "rw", "ro", NULL };
+
+#define BYTES(text) "B", text, NULL, KITH_GAUGE, 0
+#define INODES(text) "inodes", text, NULL, KITH_GAUGE, 0
+#define PERCENT(text) "%", text, NULL, KITH_GAUGE, 0
+static const struct kith_metric metrics[N_METRICS] = {
+	[TOTAL] = { "total", BYTES("its size") },
+	[USED] = { "used", BYTES("what files take") },
+	[FREE] = { "free", BYTES("what users can have") },
+	[RESERVED] = { "reserved", BYTES("free for root alone") },
+	[USED_PERCENT] = { "used_percent", PERCENT("used in percent of total") },
+	[FREE_PERCENT] = { "free_percent", PERCENT("free in percent of total") },
+	[RESERVED_PERCENT] = { "reserved_percent", PERCENT("reserved in percent of total") },
+	[INODES_TOTAL] = { "inodes_total", INODES("how many files there can be; none where there is no limit") },
+	[INODES_USED] = { "inodes_used", INODES("how many files there are") },
+	[INODES_FREE] = { "inodes_free", INODES("how many more there can be") },
+	[INODES_USED_PERCENT] = { "inodes_used_percent", PERCENT("inodes_used in percent of inodes_total") },
+	[INODES_FREE_PERCENT] = { "inodes_free_percent", PERCENT("inodes_free in percent of inodes_total") },
+	[STATE] = { "state", "1", "whether it can be written to: the kernel may have made it read-only after an error",
+	            state_names, KITH_STATE, 0 },
+};
+
+static const struct kith_family families[] = {
+	{ KITH_FAMILY_INIT, "df", "The room on each mounted file system", "mount point", metrics, N_METRICS, 0 },
+};
+
+static const struct kith_option options[] = {
+	{ "ignore",
+	  "/run/credentials/*,/run/netns/*,/run/docker/*,/run/containerd/*,/var/lib/docker/*,/var/lib/containers/*,"
+	  "/var/lib/containerd/*,/var/lib/kubelet/*,/snap/*",
+	  "mount points to leave out, as globs; * matches / too", 0, 0, KITH_OPTION_LIST, 0 },
+	{ "ignore_types", "squashfs,erofs,iso9660,cramfs,romfs", "types of file systems to leave out, as globs", 0, 0,
+	  KITH_OPTION_LIST, 0 },
+	{ "all", "false", "pseudo file systems and further mounts of the same device too", 0, 0, KITH_OPTION_BOOL, 0 },
+};
+
+/* A file system that is followed */
+struct fs {
+	char *point, *path; /* the path begins with the host's root */
+	char *name;    /* of the instance, where it cannot be `point` */
+	uint32_t major, minor;
+	bool may_hang;
+	bool seen;     /* by the reading of the mount table that goes on */
+	bool refused;  /* kithd takes no instance of this name, or no more of them */
+	bool answered; /* `type` and `fsid` are set */
+	bool doubtful; /* the last answer came from another file system */
+	long type;
+	fsid_t fsid;
+	kith_id id;    /* KITH_ID_NONE until the first answer */
+	struct call *call; /* on its way in a worker thread */
+	bool pending;  /* a call is due */
+	uint32_t ticks_out; /* since the call was made */
+};
+
+/* A statfs in a worker thread; it may outlive its file system (`fs` is NULL then), and even the plugin. */
+struct call {
+	struct state *s;
+	struct fs *fs;
+	struct statfs result;
+	char path[];
+};
+
+struct state {
+	const struct kith_host *h;
+	int fd;            /* of mountinfo */
+	bool all;
+	bool unwatched;    /* a file that tells nothing of its changes: read on each tick */
+	bool dirty;        /* the mount table has changed */
+	int64_t last_read; /* wall ns */
+	struct kith_watch *timer; /* to read it when READ_GAP is over; or NULL */
+	struct fs **fs;
+	size_t n_fs, size_fs;
+	size_t turn;       /* of the next one to get a worker */
+};
+
+/* ---- numbers ---------------------------------------------------------------------------------------------------- */
+
+static void work_out(const struct statfs *a, double *v)
+{
+	double block = (double)(a->f_frsize > 0 ? a->f_frsize : a->f_bsize);
+	uint64_t total = a->f_blocks, unused = a->f_bfree < total ? a->f_bfree : total;
+	uint64_t mine = a->f_bavail < unused ? a->f_bavail : unused;
+	uint64_t inodes = a->f_files, unused_inodes = a->f_ffree < inodes ? a->f_ffree : inodes;
+	int i;
+
+	if ((int64_t)a->f_bavail < 0) /* so say some when only root's share is left */
+		mine = 0;
+	for (i = 0; i < N_METRICS; i++)
+		v[i] = (double)NAN;
+	v[TOTAL] = block * (double)total;
+	v[USED] = block * (double)(total - unused);
+	v[FREE] = block * (double)mine;
+	v[RESERVED] = block * (double)(unused - mine);
+	if (total > 0) {
+		v[USED_PERCENT] = 100 * (double)(total - unused) / (double)total;
+		v[FREE_PERCENT] = 100 * (double)mine / (double)total;
+		v[RESERVED_PERCENT] = 100 * (double)(unused - mine) / (double)total;
+	}
+	if (inodes > 0) { /* 0: the file system makes them as it needs them */
+		v[INODES_TOTAL] = (double)inodes;
+		v[INODES_USED] = (double)(inodes - unused_inodes);
+		v[INODES_FREE] = (double)unused_inodes;
+		v[INODES_USED_PERCENT] = 100 * (double)(inodes - unused_inodes) / (double)inodes;
+		v[INODES_FREE_PERCENT] = 100 * (double)unused_inodes / (double)inodes;
+	}
+	v[STATE] = a->f_flags & ST_RDONLY ? 1 : 0;
+}
+
+/* Control characters and all beyond ASCII as \ooo: for a mount point that is no UTF-8 */
+static void escape(const char *from, char *to, size_t size)
+{
+	size_t n = 0;
+
+	for (; *from && n + 5 <= size; from++) {
+		unsigned char c = (unsigned char)*from;
+
+		if (c >= 0x20 && c < 0x7f)
+			to[n++] = *from;
+		else
+			n += (size_t)snprintf(to + n, size - n, "\\%03o", (unsigned)c);
+	}
+	to[n] = '\0';
+}
+
+static int begin_series(struct state *s, struct fs *fs)
+{
+	char name[1024];
+	int r;
+
+	r = s->h->series(s->h, 0, fs->point, &fs->id);
+	if (r == -EINVAL) {
+		escape(fs->point, name, sizeof(name));
+		r = s->h->series(s->h, 0, name, &fs->id);
+		if (r == -EINVAL)
+			s->h->log(s->h, KITH_WARNING, "mount point %s is left out: its name is too long", name);
+		else if (r == 0)
+			fs->name = strdup(name); /* without it records name the mount point */
+	}
+	if (r == -EINVAL || r == -ENOSPC) {
+		fs->refused = true;
+		return 0;
+	}
+	return r;
+}
+
+static bool is_other(const struct fs *fs, const struct statfs *a)
+{
+	return fs->answered && (fs->type != (long)a->f_type || memcmp(&fs->fsid, &a->f_fsid, sizeof(fs->fsid)) != 0);
+}
+
+static int put_answer(struct state *s, struct fs *fs, const struct statfs *a)
+{
+	double values[N_METRICS];
+	int r;
+
+	if (is_other(fs, a) && !fs->doubtful) {
+		fs->doubtful = true;
+		s->dirty = true;
+		return 0;
+	}
+	/* The mount table has been read since and still has it: it was made anew, say by a change of its UUID */
+	fs->doubtful = false;
+	fs->answered = true;
+	fs->type = (long)a->f_type;
+	fs->fsid = a->f_fsid;
+	if (fs->refused || (a->f_blocks == 0 && !s->all)) /* nothing that could run out */
+		return 0;
+	if (fs->id == KITH_ID_NONE) {
+		r = begin_series(s, fs);
+		if (r < 0 || fs->refused)
+			return r;
+	}
+	work_out(a, values);
+	return s->h->put_all(s->h, fs->id, values, N_METRICS);
+}
+
+/* ---- file systems that may hang --------------------------------------------------------------------------------- */
+
+static int call_statfs(void *user) /* in a worker thread */
+{
+	struct call *c = user;
+
+	return statfs(c->path, &c->result) < 0 ? -errno : 0;
+}
+
+static int on_answer(int result, void *user);
+
+/* Hands the calls that are due to workers, while there are any; the rest follow when one is done, or on the next tick. */
+static int make_calls(struct state *s)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < s->n_fs; i++) {
+		size_t place = (s->turn + i) % s->n_fs;
+		struct fs *fs = s->fs[place];
+		struct call *c;
+
+		if (!fs->pending || fs->call)
+			continue;
+		c = malloc(sizeof(*c) + strlen(fs->path) + 1);
+		if (!c)
+			return -ENOMEM;
+		c->s = s;
+		c->fs = fs;
+		strcpy(c->path, fs->path);
+		r = s->h->work(s->h, call_statfs, on_answer, c);
+		if (r < 0) {
+			free(c);
+			s->turn = place; /* first the next time */
+			return r == -EAGAIN ? 0 : r;
+		}
+		fs->call = c;
+		fs->pending = false;
+		fs->ticks_out = 0;
+	}
+	return 0;
+}
+
+static bool is_hung(const struct fs *fs)
+{
+	return fs->call && fs->ticks_out >= HUNG_TICKS;
+}
+
+static void say_hung(struct state *s)
+{
+	const struct fs *first = NULL;
+	unsigned n = 0;
+	char text[512];
+	size_t i;
+
+	for (i = 0; i < s->n_fs; i++) {
+		if (!is_hung(s->fs[i]))
+			continue;
+		if (!first)
+			first = s->fs[i];
+		n++;
+	}
+	if (first)
+		snprintf(text, sizeof(text), "%u file system%s not answer: %.300s%s", n, n == 1 ? " does" : "s do", first->point,
+		         n == 1 ? "" : ", …");
+	s->h->note(s->h, first ? text : s->unwatched ? unwatched_note : NULL);
+}
+
+static void record(struct state *s, const struct fs *fs, uint32_t priority, const char *message)
+{
+	char subject[4 + PATH_MAX];
+	struct kith_record r = {
+		.size = sizeof(r),
+		.priority = priority,
+		.subject = subject,
+		.message = message,
+	};
+
+	snprintf(subject, sizeof(subject), "df:%s", fs->name ? fs->name : fs->point);
+	s->h->record(s->h, &r);
+}
+
+/* A tick has come and the last call is still out */
+static void count_out(struct state *s, struct fs *fs)
+{
+	if (fs->ticks_out <= HUNG_TICKS)
+		fs->ticks_out++;
+	if (fs->ticks_out != HUNG_TICKS)
+		return;
+	record(s, fs, KITH_WARNING, "file system does not answer");
+	say_hung(s);
+}
+
+static int on_answer(int result, void *user)
+{
+	struct call *c = user;
+	struct state *s = c->s;
+	struct fs *fs = c->fs;
+	int r = 0, called;
+
+	if (fs) {
+		bool hung = is_hung(fs);
+
+		fs->call = NULL;
+		if (hung) {
+			record(s, fs, KITH_NOTICE, "file system answers again");
+			say_hung(s);
+		}
+		if (result == 0)
+			r = put_answer(s, fs, &c->result);
+	}
+	free(c);
+	called = make_calls(s);
+	return r < 0 ? r : called;
+}
+
+/* ---- the mount table -------------------------------------------------------------------------------------------- */
+
+static void fs_free(struct fs *fs)
+{
+	if (fs->call)
+		fs->call->fs = NULL;
+	free(fs->point);
+	free(fs->path);
+	free(fs->name);
+	free(fs);
+}
+
+static int fs_add(struct state *s, const struct mount *m)
+{
+	const char *root = s->h->root(s->h);
+	size_t size = strlen(root) + strlen(m->point) + 1;
+	struct fs *fs;
+
+	if (s->n_fs == s->size_fs) {
+		size_t wanted = s->size_fs ? 2 * s->size_fs : 16;
+		struct fs **all = realloc(s->fs, wanted * sizeof(struct fs *));
+
+		if (!all)
+			return -ENOMEM;
+		s->fs = all;
+		s->size_fs = wanted;
+	}
+	fs = calloc(1, sizeof(*fs));
+	if (!fs)
+		return -ENOMEM;
+	fs->point = strdup(m->point);
+	fs->path = malloc(size);
+	if (!fs->point || !fs->path) {
+		fs_free(fs);
+		return -ENOMEM;
+	}
+	snprintf(fs->path, size, "%s%s", root, m->point);
+	fs->major = m->major;
+	fs->minor = m->minor;
+	fs->may_hang = m->may_hang;
+	fs->seen = true;
+	s->fs[s->n_fs++] = fs;
+	return 0;
+}
+
+static bool matches(const struct state *s, const char *option, const char *text)
+{
+	const char *const *globs;
+	size_t i, n = s->h->option_list(s->h, option, &globs);
+
+	for (i = 0; i < n; i++)
+		if (fnmatch(globs[i], text, 0) == 0)
+			return true;
+	return false;
+}
+
+static bool is_wanted(const struct state *s, const struct mount *m)
+{
+	if (m->class == MOUNT_TRIGGER || (m->class == MOUNT_PSEUDO && !s->all))
+		return false;
+	return !matches(s, "ignore_types", m->type) && !matches(s, "ignore", m->point);
+}
+
+/*
+ * Moves the mounts to follow to the front, in the table's order: those that are wanted, that their path leads to, and unless `all`
+ * the first one of each device. Sets *ret_kept to how many.
+ */
+static int choose(const struct state *s, struct mount *mounts, size_t n, size_t *ret_kept)
+{
+	bool *keep = calloc(n + 1, sizeof(*keep));
+	size_t i, k, n_kept = 0;
+
+	if (!keep)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		if (!is_wanted(s, &mounts[i]))
+			continue;
+		for (k = 0; k < i && !s->all; k++)
+			if (keep[k] && mounts[k].major == mounts[i].major && mounts[k].minor == mounts[i].minor)
+				break;
+		if (k < i && !s->all)
+			continue;
+		mount_resolve(mounts, n, i);
+		keep[i] = mounts[i].visible;
+	}
+	for (i = 0; i < n; i++)
+		if (keep[i])
+			mounts[n_kept++] = mounts[i];
+	free(keep);
+	*ret_kept = n_kept;
+	return 0;
+}
+
+static struct fs *find_fs(const struct state *s, const struct mount *m)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_fs; i++)
+		if (s->fs[i]->major == m->major && s->fs[i]->minor == m->minor && strcmp(s->fs[i]->point, m->point) == 0)
+			return s->fs[i];
+	return NULL;
+}
+
+/* Ends what is no more before it begins what is new: a new file system may have the mount point of one that went. */
+static int follow(struct state *s, const struct mount *mounts, size_t n)
+{
+	size_t i, kept = 0;
+	bool hung = false;
+	struct fs *fs;
+	int r;
+
+	for (i = 0; i < s->n_fs; i++)
+		s->fs[i]->seen = false;
+	for (i = 0; i < n; i++) {
+		fs = find_fs(s, &mounts[i]);
+		if (!fs)
+			continue;
+		fs->seen = true;
+		fs->may_hang = mounts[i].may_hang;
+	}
+	for (i = 0; i < s->n_fs; i++) {
+		fs = s->fs[i];
+		if (fs->seen) {
+			s->fs[kept++] = fs;
+			continue;
+		}
+		hung |= is_hung(fs);
+		if (fs->id != KITH_ID_NONE)
+			s->h->end(s->h, fs->id);
+		fs_free(fs);
+	}
+	s->n_fs = kept;
+	if (hung)
+		say_hung(s);
+	for (i = 0; i < n; i++) {
+		if (find_fs(s, &mounts[i]))
+			continue;
+		r = fs_add(s, &mounts[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int read_mounts(struct state *s)
+{
+	struct mount *mounts;
+	size_t length, n;
+	char *text;
+	int r;
+
+	s->last_read = s->h->now(s->h);
+	s->dirty = true; /* until it is done */
+	r = s->h->read(s->h, s->fd, &text, &length);
+	if (r < 0)
+		return r;
+	r = mounts_parse(text, length, &mounts, &n);
+	if (r < 0)
+		return r;
+	r = choose(s, mounts, n, &n);
+	if (r == 0)
+		r = follow(s, mounts, n);
+	free(mounts);
+	if (r == 0)
+		s->dirty = false;
+	return r;
+}
+
+static int on_timer(void *user)
+{
+	struct state *s = user;
+
+	s->h->unwatch(s->h, s->timer);
+	s->timer = NULL;
+	return s->dirty ? read_mounts(s) : 0;
+}
+
+static int on_mounts(int fd, uint32_t events, void *user)
+{
+	struct state *s = user;
+	int64_t since = s->h->now(s->h) - s->last_read;
+
+	(void)fd;
+	(void)events;
+	s->dirty = true;
+	if (since >= READ_GAP || since < 0)
+		return read_mounts(s);
+	if (s->timer)
+		return 0;
+	return s->h->watch_timer(s->h, READ_GAP - since, 0, READ_GAP / 2, on_timer, s, &s->timer);
+}
+
+/* ---- the tick --------------------------------------------------------------------------------------------------- */
+
+static int sample(void *user)
+{
+	struct state *s = user;
+	struct statfs answer;
+	int r, failed = 0;
+	size_t i;
+
+	if (s->dirty || s->unwatched) {
+		r = read_mounts(s);
+		if (r < 0)
+			failed = r;
+	}
+	for (i = 0; i < s->n_fs; i++) {
+		struct fs *fs = s->fs[i];
+
+		if (fs->may_hang) {
+			if (fs->call)
+				count_out(s, fs);
+			else
+				fs->pending = true;
+			continue;
+		}
+		if (statfs(fs->path, &answer) < 0)
+			continue; /* unmounted just now, or a path that this user may not walk */
+		r = put_answer(s, fs, &answer);
+		if (r < 0)
+			failed = r;
+	}
+	r = make_calls(s);
+	return r < 0 ? r : failed;
+}
+
+static void fini(void *state)
+{
+	struct state *s = state;
+	size_t i;
+
+	for (i = 0; i < s->n_fs; i++)
+		fs_free(s->fs[i]); /* its call, if one is out, is left to its worker */
+	free(s->fs);
+	close(s->fd);
+	free(s);
+}
+
+/* Below another root "self" would be nobody there: what its first process sees counts. */
+static int open_mounts(const struct kith_host *h)
+{
+	int fd = -ENOENT;
+
+	if (h->root(h)[0] != '\0')
+		fd = h->open(h, "/proc/1/mountinfo");
+	if (fd < 0)
+		fd = h->open(h, "/proc/self/mountinfo");
+	return fd;
+}
+
+static int init(const struct kith_host *h, void **ret_state)
+{
+	struct state *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->h = h;
+	s->all = h->option_bool(h, "all") != 0;
+	s->fd = r = open_mounts(h);
+	if (r < 0) {
+		h->log(h, KITH_ERR, "cannot open /proc/self/mountinfo: %s: mount proc there", strerror(-r));
+		goto fail;
+	}
+	r = h->watch_pri(h, s->fd, on_mounts, s, NULL);
+	if (r < 0) {
+		s->unwatched = true;
+		h->note(h, unwatched_note);
+	}
+	s->dirty = true; /* the first tick reads it */
+	r = h->sample(h, sample, s, NULL);
+	if (r < 0)
+		goto fail_close;
+	*ret_state = s;
+	return 0;
+
+fail_close:
+	close(s->fd);
+fail:
+	free(s);
+	return r;
+}
+
+KITH_PLUGIN = {
+	KITH_PLUGIN_INIT,
+	.name = "df",
+	.version = "1",
+	.help = "The room on each mounted file system",
+	.provides = KITH_PROVIDES_SAMPLES | KITH_PROVIDES_RECORDS,
+	.needs = KITH_NEEDS_PROCFS,
+	.families = families,
+	.n_families = KITH_COUNT(families),
+	.option_size = sizeof(struct kith_option),
+	.options = options,
+	.n_options = KITH_COUNT(options),
+	.init = init,
+	.fini = fini,
+};

@@ -1,0 +1,30 @@
+# plugins
+include plugins/cpu/local.mk
+include plugins/memory/local.mk
+include plugins/load/local.mk
+include plugins/disk/local.mk
+include plugins/df/local.mk
+include plugins/swap/local.mk
+include plugins/vmem/local.mk
+include plugins/uptime/local.mk
+
+# Benchmark of the plugins that sample: `make bench-plugins`
+EXTRA_PROGRAMS += tests/bench/bench_plugins
+tests_bench_bench_plugins_SOURCES = tests/bench/bench_plugins.c tests/unit/fake_host.c tests/unit/fake_host.h
+tests_bench_bench_plugins_LDADD = -ldl
+CLEANFILES += tests/bench/bench_plugins
+bench-plugins: tests/bench/bench_plugins $(plugin_PROGRAMS)
+	tests/bench/bench_plugins
+.PHONY: bench-plugins
+
+EXTRA_DIST += tests/data/proc
+check_PROGRAMS += tests/unit/test_plugins tests/unit/test_plugin_df
+TESTS += tests/unit/test_plugins tests/unit/test_plugin_df
+tests_unit_test_plugins_SOURCES = tests/unit/test_plugins.c tests/unit/test_plugin_disk.c tests/unit/test_plugin_common.c \
+	tests/unit/test_plugin_common.h tests/unit/fake_host.c tests/unit/fake_host.h
+tests_unit_test_plugins_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_plugins_LDADD = $(CHECK_LIBS) -ldl
+tests_unit_test_plugin_df_SOURCES = tests/unit/test_plugin_df.c tests/unit/test_plugin_common.c tests/unit/test_plugin_common.h \
+	tests/unit/fake_host.c tests/unit/fake_host.h
+tests_unit_test_plugin_df_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_plugin_df_LDADD = $(CHECK_LIBS) -ldl
