@@ -1,0 +1,158 @@
+/* kith explain */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/status.h"
+
+struct explain {
+	struct cli *cli;
+	json_t *object, *parts;
+	struct table *table;
+	struct buf after; /* what comes below the tree, as text */
+	bool broken;
+};
+
+static void section(struct buf *b, const char *title, const char *text)
+{
+	bool start = true;
+
+	if (!*text)
+		return;
+	buf_printf(b, "%s:\n", title);
+	for (const char *c = text; *c; c++) {
+		if (start)
+			buf_puts(b, "    ");
+		buf_putc(b, *c == '\n' || (unsigned char)*c >= 0x20 ? *c : '?');
+		start = *c == '\n';
+	}
+	if (!start)
+		buf_putc(b, '\n');
+}
+
+static void print_field(const struct out *o, const char *label, const char *text)
+{
+	printf("%s%-10s%s ", out_on(o, OUT_DIM), label, out_off(o, OUT_DIM));
+	out_text(text);
+	putchar('\n');
+}
+
+static void print_head(const struct explain *x, const Control__Explanation *e)
+{
+	const Control__Promise *p = e->promise;
+	const struct out *o = &x->cli->out;
+	enum out_color color = assessment_color(p->assessment);
+	char ago[32], clock[CLOCK_TEXT_MAX];
+	struct buf promisees = BUF_INIT;
+
+	out_text(p->name);
+	printf(" (");
+	out_text(p->promiser);
+	printf(") is %s%s%s for %s, since %s%s\n", out_on(o, color), assessment_text(p->assessment), out_off(o, color),
+	       ago_text(p->since, clock_wall(), ago, sizeof(ago)), clock_format(p->since, clock, sizeof(clock)),
+	       p->repaired ? ", after an action" : "");
+	if (*p->because)
+		print_field(o, "because", p->because);
+	for (size_t i = 0; i < p->n_promisees; i++)
+		buf_printf(&promisees, "%s%s", i ? ", " : "", p->promisees[i]);
+	if (promisees.length)
+		print_field(o, "to", buf_text(&promisees));
+	buf_free(&promisees);
+	print_field(o, "severity", priority_text(p->severity));
+	print_field(o, "keep", p->body);
+	print_field(o, "written", p->place);
+	putchar('\n');
+}
+
+static void explain_text(struct explain *x, const Control__Explanation *e)
+{
+	print_head(x, e);
+	section(&x->after, "Soon", e->pending);
+	section(&x->after, "What would mend it", e->mend);
+	section(&x->after, "Depends", e->depends);
+	section(&x->after, "Actions", e->actions);
+	if (e->others)
+		buf_printf(&x->after, "%u more of this name: kith promises %s, kith explain %s PROMISER\n", e->others,
+		           e->promise->name, e->promise->name);
+}
+
+static void explain_json(struct explain *x, const Control__Explanation *e)
+{
+	x->object = promise_json(e->promise);
+	json_object_set_new(x->object, "body", json_text(e->promise->body));
+	json_object_set_new(x->object, "place", json_text(e->promise->place));
+	json_object_set_new(x->object, "repaired", json_boolean(e->promise->repaired));
+	json_object_set_new(x->object, "pending", json_text(e->pending));
+	json_object_set_new(x->object, "mend", json_text(e->mend));
+	json_object_set_new(x->object, "depends", json_text(e->depends));
+	json_object_set_new(x->object, "actions", json_text(e->actions));
+	json_object_set_new(x->object, "others", json_u64(e->others));
+	json_object_set_new(x->object, "parts", x->parts = json_array());
+}
+
+static void part_text(struct explain *x, const Control__Part *p)
+{
+	unsigned depth = p->depth < 40 ? p->depth : 40;
+
+	table_cell(x->table, OUT_PLAIN, "  %*s%s", (int)(depth * 2), "", p->text);
+	table_cell(x->table, p->condition ? assessment_color(p->holds) : OUT_BOLD, "%s", p->value);
+}
+
+static void part_json(struct explain *x, const Control__Part *p)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "depth", json_u64(p->depth));
+	json_object_set_new(o, "text", json_text(p->text));
+	json_object_set_new(o, "value", json_text(p->value));
+	json_object_set_new(o, "holds", p->condition ? json_string(assessment_text(p->holds)) : json_null());
+	json_array_append_new(x->parts, o);
+}
+
+static void on_answer(const Control__Answer *answer, void *user)
+{
+	struct explain *x = user;
+
+	if (answer->is_case == CONTROL__ANSWER__IS_EXPLANATION && answer->explanation->promise && !x->object) {
+		x->broken = answer->explanation->promise->assessment == CONTROL__ASSESSMENT__BROKEN;
+		if (x->cli->json)
+			explain_json(x, answer->explanation);
+		else
+			explain_text(x, answer->explanation);
+	} else if (answer->is_case == CONTROL__ANSWER__IS_PART) {
+		if (!x->cli->json)
+			part_text(x, answer->part);
+		else if (x->parts)
+			part_json(x, answer->part);
+	}
+}
+
+int cmd_explain(struct cli *cli)
+{
+	static const char *const headers[] = { "  PART", "NOW", NULL };
+	Control__Request request = CONTROL__REQUEST__INIT;
+	Control__ExplainRequest ask_explain = CONTROL__EXPLAIN_REQUEST__INIT;
+	struct explain x = { .cli = cli };
+	int status;
+
+	ask_explain.name = cli->args[0];
+	if (cli->n_args > 1)
+		ask_explain.promiser = cli->args[1];
+	request.ask_case = CONTROL__REQUEST__ASK_EXPLAIN;
+	request.explain = &ask_explain;
+	x.table = cli->json ? NULL : table_new(headers);
+	status = ask(cli, &request, on_answer, &x);
+	if (status == CLI_YES && x.object) {
+		json_line_take(x.object);
+	} else {
+		json_decref(x.object);
+		table_print(x.table, &cli->out);
+		if (x.after.length)
+			printf("\n%s", buf_text(&x.after));
+	}
+	table_free(x.table);
+	buf_free(&x.after);
+	return status == CLI_YES && x.broken ? CLI_NO : status;
+}

@@ -1,0 +1,55 @@
+/* The table of commands. */
+#include "cli/cli.h"
+#include "cli/command_options.h"
+
+#define MANY 100000u
+
+static const struct cli_option watch_options[] = {
+	{ 0, "for", "T", "stop after this long", WATCH_FOR },
+	{ 'n', "count", "N", "stop after this many lines", WATCH_COUNT },
+	{ 0, "samples", NULL, "only samples (and what else is named)", WATCH_ONLY_SAMPLES },
+	{ 0, "records", NULL, "only records", WATCH_ONLY_RECORDS },
+	{ 0, "transitions", NULL, "only transitions of promises", WATCH_ONLY_TRANSITIONS },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+static const struct cli_option top_options[] = {
+	{ 0, "for", "T", "stop after this long", TOP_FOR },
+	{ 'n', "count", "N", "stop after this many pictures", TOP_COUNT },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+static const struct cli_option promises_options[] = {
+	{ 0, "broken", NULL, "only those that are broken", PROMISES_BROKEN },
+	{ 0, "kept", NULL, "only those that are kept", PROMISES_KEPT },
+	{ 0, "unknown", NULL, "only those that are unknown", PROMISES_UNKNOWN },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+
+const struct cli_command cli_commands[] = {
+	{ "status", "", "What this host's kithd does, and what it costs", NULL, NULL, 0, 0, cmd_status },
+	{ "get", "[PATTERN…]", "The values of series now",
+	  "A pattern is family:instance:metric, family:metric, family:instance or a family; '*' stands for anything\n"
+	  "within a part. Without a pattern: everything. Exit status 1: nothing matched.",
+	  NULL, 0, MANY, cmd_get },
+	{ "watch", "[PATTERN…]", "Samples, records and transitions, as they come",
+	  "A pattern names series as for get, or promises (room.*, room.disk). Several kinds may be asked for.\n"
+	  "Exit status 1: ended without having shown anything.",
+	  watch_options, 0, MANY, cmd_watch },
+	{ "top", "[PATTERN…]", "A live picture of the host, its promises and kithd's cost",
+	  "Not on a terminal: one picture as plain text. Keys: q ends.", top_options, 0, MANY, cmd_top },
+	{ "promises", "[PATTERN…]", "What was promised, and whether it is kept",
+	  "A pattern names promises (room.disk, room.*, room) or promisers (df:*). Exit status 1: one that is shown\n"
+	  "is broken, or nothing matched.",
+	  promises_options, 0, MANY, cmd_promises },
+	{ "explain", "PROMISE [PROMISER]", "Why a promise is kept or broken, with the values now, and what would mend it",
+	  "Of several promises of one name the worst is explained. Exit status 1: it is broken, or there is none.", NULL, 1, 2,
+	  cmd_explain },
+	{ "plugins", "", "The plugins, and why one does not run", NULL, NULL, 0, 0, cmd_plugins },
+	{ "cost", "", "What each plugin and each promise costs", NULL, NULL, 0, 0, cmd_cost },
+	{ "check", "FILE…", "Checks promise files",
+	  "By the running kithd, so that names and units are checked against what it measures; without one by\n"
+	  "`kithd --check`. Exit status 1: there are faults.",
+	  NULL, 1, MANY, cmd_check },
+	{ "help", "[COMMAND]", "This help, or a command's", NULL, NULL, 0, 1, cmd_help },
+	{ "version", "", "The version", NULL, NULL, 0, 0, cmd_version },
+	{ NULL, NULL, NULL, NULL, NULL, 0, 0, NULL },
+};

@@ -1,0 +1,26 @@
+# daemon/cli: kith
+bin_PROGRAMS += kith
+kith_SOURCES = \
+	daemon/cli/ask.c \
+	daemon/cli/cli.c daemon/cli/cli.h \
+	daemon/cli/cmd_check.c \
+	daemon/cli/cmd_cost.c \
+	daemon/cli/cmd_explain.c \
+	daemon/cli/cmd_get.c \
+	daemon/cli/cmd_help.c \
+	daemon/cli/cmd_plugins.c \
+	daemon/cli/cmd_promises.c \
+	daemon/cli/cmd_status.c \
+	daemon/cli/cmd_top.c \
+	daemon/cli/cmd_watch.c \
+	daemon/cli/command_options.h \
+	daemon/cli/commands.c \
+	daemon/cli/json.c \
+	daemon/cli/options.c \
+	daemon/cli/out.c daemon/cli/out.h \
+	daemon/cli/signals.c daemon/cli/signals.h \
+	daemon/cli/status.h \
+	daemon/cli/top.h daemon/cli/top_data.c daemon/cli/top_draw.c
+kith_CPPFLAGS = $(AM_CPPFLAGS) -DKITH_SBINDIR='"$(sbindir)"'
+kith_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
+kith_LDADD = $(LIBKITHCLIENT_LIBS) $(JANSSON_LIBS)

@@ -1,0 +1,33 @@
+# daemon/control: the server (in libkith.a) and the client library that kith is built on
+CONTROL_GENERATED = daemon/control/control.pb-c.c daemon/control/control.pb-c.h
+BUILT_SOURCES += $(CONTROL_GENERATED)
+CLEANFILES += $(CONTROL_GENERATED)
+EXTRA_DIST += daemon/control/control.proto
+
+daemon/control/control.pb-c.c: $(srcdir)/daemon/control/control.proto
+	$(AM_V_GEN)$(MKDIR_P) daemon/control && \
+		$(PROTOC_C) --proto_path=$(srcdir)/daemon/control --c_out=daemon/control $(srcdir)/daemon/control/control.proto
+daemon/control/control.pb-c.h: daemon/control/control.pb-c.c
+	$(AM_V_at)test -f $@ || { rm -f daemon/control/control.pb-c.c; $(MAKE) $(AM_MAKEFLAGS) daemon/control/control.pb-c.c; }
+
+libkith_a_SOURCES += \
+	daemon/control/answer.c \
+	daemon/control/control.c daemon/control/control.h \
+	daemon/control/frame.h \
+	daemon/control/pattern.c daemon/control/pattern.h \
+	daemon/control/peer.c \
+	daemon/control/queue.c daemon/control/queue.h \
+	daemon/control/request.c \
+	daemon/control/server.h \
+	daemon/control/watch.c
+nodist_libkith_a_SOURCES += $(CONTROL_GENERATED)
+
+# No libev, no model: what kith may use.
+noinst_LIBRARIES += libkithclient.a
+libkithclient_a_SOURCES = \
+	daemon/base/buf.c daemon/base/clock.c daemon/base/fault.c daemon/base/log.c daemon/base/names.c daemon/base/units.c \
+	daemon/control/client.c daemon/control/client.h
+nodist_libkithclient_a_SOURCES = $(CONTROL_GENERATED)
+libkithclient_a_CPPFLAGS = $(AM_CPPFLAGS)
+libkithclient_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+LIBKITHCLIENT_LIBS = libkithclient.a $(PROTOBUF_C_LIBS) -lm

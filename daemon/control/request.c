@@ -1,0 +1,118 @@
+/* Requests: what is short is answered here, the rest is begun here. */
+#include <errno.h>
+#include <string.h>
+
+#include "control/server.h"
+
+const char *control_host(struct control *c)
+{
+	struct control_status status = { 0 };
+
+	if (c->daemon.status)
+		c->daemon.status(&status, c->daemon.user);
+	return status.host ? status.host : "localhost";
+}
+
+static void count_series(const struct control *c, Control__Status *status)
+{
+	for (const struct family *f = family_first(c->model); f; f = family_next(f)) {
+		status->families++;
+		status->series += (uint64_t)f->n_instances * f->n_metrics;
+	}
+	status->records = model_n_records(c->model);
+}
+
+static void count_promises(const struct control *c, Control__Status *status)
+{
+	struct promise_info info;
+
+	if (!c->promises)
+		return;
+	for (size_t i = 0; promises_get(c->promises, i, &info) == 0; i++) {
+		switch (info.assessment) {
+		case KITH_UNKNOWN:
+			status->unknown++;
+			break;
+		case KITH_KEPT:
+			status->kept++;
+			break;
+		case KITH_BROKEN:
+			status->broken++;
+			break;
+		}
+	}
+}
+
+static void count_plugins(const struct control *c, Control__Status *status)
+{
+	struct control_plugin plugin;
+
+	if (!c->daemon.plugin)
+		return;
+	for (size_t i = 0; c->daemon.plugin(i, &plugin, c->daemon.user) == 0; i++) {
+		if (!strcmp(plugin.state, "running"))
+			status->plugins_running++;
+		else
+			status->plugins_other++;
+	}
+}
+
+static void say_status(struct peer *p)
+{
+	struct control *c = p->control;
+	struct control_status facts = { 0 };
+	Control__Status status = CONTROL__STATUS__INIT;
+	Control__Answer answer = CONTROL__ANSWER__INIT;
+	Control__End end = CONTROL__END__INIT;
+
+	count_series(c, &status);
+	count_promises(c, &status);
+	count_plugins(c, &status);
+	if (c->daemon.status)
+		c->daemon.status(&facts, c->daemon.user);
+	status.version = (char *)(facts.version ? facts.version : "");
+	status.host = (char *)(facts.host ? facts.host : "");
+	status.started = facts.started;
+	status.interval = facts.interval;
+	status.cpu_percent = facts.cpu_percent;
+	status.rss = facts.rss;
+	status.anonymous = facts.anonymous;
+	status.wakeups = facts.wakeups;
+	status.clients = c->n_peers;
+	status.clients_cut_off = c->n_cut_off;
+	status.clients_refused = c->n_refused;
+	status.clients_garbage = c->n_garbage;
+	status.now = loop_now(c->loop);
+	answer.is_case = CONTROL__ANSWER__IS_STATUS;
+	answer.status = &status;
+	peer_say(p, &answer, false);
+	peer_say_end(p, &end);
+}
+
+/* Answers that fail say so themselves, but for -ENOMEM. */
+void request_handle(struct peer *p, const Control__Request *request)
+{
+	int r = 0;
+
+	/* protoc-c's enum has a member of its own that only sets the size, hence no -Wswitch-enum here */
+	if (request->ask_case == CONTROL__REQUEST__ASK_STATUS)
+		say_status(p);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_GET)
+		r = answer_get(p, request->get->patterns, request->get->n_patterns);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_WATCH)
+		r = watch_start(p, request->watch);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_PROMISES)
+		r = answer_promises(p, request->promises->patterns, request->promises->n_patterns);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_EXPLAIN)
+		r = answer_explain(p, request->explain);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_PLUGINS)
+		r = answer_plugins(p);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_COST)
+		r = answer_cost(p);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_CHECK)
+		r = answer_check(p, request->check);
+	else
+		peer_say_fault(p, CONTROL__CODE__USAGE, "this kithd does not know that request: is kith newer than kithd?");
+	if (r == -ENOMEM)
+		peer_say_fault(p, CONTROL__CODE__INTERNAL, "kithd is out of memory");
+}
