@@ -175,14 +175,16 @@ static int list_push(struct conf_option *v, const char *text, size_t length)
 }
 
 /* All of one node into v->list */
-static int read_list(const struct conf_node *n, const struct kith_option *o, struct conf_option *v, struct faults *faults)
+static int read_list(const struct conf_node *n, const struct kith_option *o, struct conf_option *v,
+                     struct faults *faults)
 {
 	int error = 0;
 
 	if (n->type != CONF_LIST)
 		return n->type == CONF_STRING ? list_push(v, n->string, strlen(n->string)) : wrong_type(n, o, false, faults);
 	for (const struct conf_node *item = n->children; item; item = item->next) {
-		int r = item->type == CONF_STRING ? list_push(v, item->string, strlen(item->string)) : wrong_type(item, o, false, faults);
+		int r = item->type == CONF_STRING ? list_push(v, item->string, strlen(item->string)) :
+		                                    wrong_type(item, o, false, faults);
 
 		if (r == -ENOMEM)
 			return r;

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/names.h"
 #include "conf/parse.h"
 
 enum { KEY_INTERVAL, KEY_LOG_LEVEL, KEY_TAGS, KEY_HOST, KEY_ROOT, KEY_SOCKET_GROUP, KEY_CPU_BUDGET, KEY_MAX_INSTANCES,
@@ -24,7 +23,7 @@ static const struct kith_option keys[N_KEYS] = {
 	[KEY_HOST] = { "host", NULL, "this host's name; the kernel's without", 0, 0, KITH_OPTION_STRING },
 	[KEY_ROOT] = { "root", "/", "where /proc and /sys of the host are", 0, 0, KITH_OPTION_STRING },
 	[KEY_SOCKET_GROUP] = { "socket_group", NULL, "group of the control socket", 0, 0, KITH_OPTION_STRING },
-	[KEY_CPU_BUDGET] = { "cpu_budget", "5%", "CPU a plugin may use, in percent of one core", 0.01, 100, KITH_OPTION_NUMBER },
+	[KEY_CPU_BUDGET] = { "cpu_budget", "5%", "CPU a plugin may use, % of one core", 0.01, 100, KITH_OPTION_NUMBER },
 	[KEY_MAX_INSTANCES] = { "max_instances", "16384", "instances a family may have", 1, 1 << 20, KITH_OPTION_NUMBER },
 	[KEY_MAX_ACTIONS] = { "max_actions", "8", "actions running at a time", 1, 256, KITH_OPTION_NUMBER },
 };
@@ -43,177 +42,6 @@ struct top {
 static bool whole(size_t key)
 {
 	return key == KEY_MAX_INSTANCES || key == KEY_MAX_ACTIONS;
-}
-
-/* ---- sections of plugins ---------------------------------------------------------------------------------------- */
-
-static struct conf_node *node_copy(const struct conf_node *n)
-{
-	struct conf_node *copy = malloc(sizeof(*copy)), **tail;
-
-	if (!copy)
-		return NULL;
-	*copy = *n;
-	copy->next = copy->children = NULL;
-	copy->key = n->key ? strdup(n->key) : NULL;
-	copy->string = n->string ? strdup(n->string) : NULL;
-	if ((n->key && !copy->key) || (n->string && !copy->string))
-		goto fail;
-	tail = &copy->children;
-	for (const struct conf_node *c = n->children; c; c = c->next) {
-		*tail = node_copy(c);
-		if (!*tail)
-			goto fail;
-		tail = &(*tail)->next;
-	}
-	return copy;
-fail:
-	conf_node_free(copy);
-	return NULL;
-}
-
-static void remove_key(struct conf_node *object, const char *key)
-{
-	for (struct conf_node **at = &object->children; *at;) {
-		struct conf_node *n = *at;
-
-		if (strcmp(n->key, key) != 0) {
-			at = &n->next;
-			continue;
-		}
-		*at = n->next;
-		n->next = NULL;
-		conf_node_free(n);
-	}
-}
-
-/* What `from` says replaces what `into` said of the same keys */
-static int merge(struct conf_node *into, const struct conf_node *from)
-{
-	struct conf_node **tail;
-
-	for (const struct conf_node *c = from->children; c; c = c->next)
-		remove_key(into, c->key);
-	for (tail = &into->children; *tail; tail = &(*tail)->next)
-		;
-	for (const struct conf_node *c = from->children; c; c = c->next) {
-		*tail = node_copy(c);
-		if (!*tail)
-			return -ENOMEM;
-		tail = &(*tail)->next;
-	}
-	return 0;
-}
-
-/* The name, type and bounds of a section */
-static int section_check(const struct conf_node *n, bool exporter, struct faults *faults)
-{
-	const char *kind = exporter ? "exporter" : "plugin";
-	char found[CONF_FOUND_MAX], shown[CONF_SHOW_MAX], hint[64];
-	size_t n_keys = 0;
-
-	for (const struct conf_node *c = n->children; c; c = c->next)
-		n_keys++;
-	if (n_keys > CONF_KEYS_MAX) {
-		conf_fault(faults, false, n->file, n->key_at, n->key_width, "put what belongs together into a list",
-		           "more than %d keys in one section", CONF_KEYS_MAX);
-		return -EINVAL;
-	}
-	if (n->type != CONF_OBJECT) {
-		snprintf(hint, sizeof(hint), "write %s NAME { KEY = VALUE }", kind);
-		conf_fault(faults, false, n->file, n->at, n->width, hint, "%s %s wants a section, found %s", kind,
-		           conf_show(n->key, strlen(n->key), shown), conf_found(n, found));
-		return -EINVAL;
-	}
-	if (name_part_valid(n->key))
-		return 0;
-	conf_fault(faults, false, n->file, n->key_at, n->key_width, "a name is at most 63 of a-z, 0-9 and _",
-	           "\"%s\" cannot be a name of %s %s", conf_show(n->key, strlen(n->key), shown), exporter ? "an" : "a", kind);
-	return -EINVAL;
-}
-
-static int add_section(struct conf *c, const struct conf_node *n, bool exporter, struct faults *faults)
-{
-	struct conf_plugin **at = &c->plugins, *p;
-	size_t n_sections = 0;
-
-	if (section_check(n, exporter, faults) < 0)
-		return -EINVAL;
-	while (*at && strcmp((*at)->name, n->key) != 0)
-		at = &(*at)->next, n_sections++;
-	p = *at;
-	if (p && p->exporter != exporter) {
-		conf_fault(faults, false, n->file, n->key_at, n->key_width, "a name belongs to one of them",
-		           "%s is both a plugin and an exporter", p->name);
-		return -EINVAL;
-	}
-	if (p)
-		return merge(p->node, n);
-	if (n_sections >= CONF_SECTIONS_MAX) {
-		conf_fault(faults, false, n->file, n->key_at, n->key_width, NULL, "more than %d plugins and exporters",
-		           CONF_SECTIONS_MAX);
-		return -EINVAL;
-	}
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	p->exporter = exporter;
-	p->enabled = true;
-	p->name = strdup(n->key);
-	p->node = node_copy(n);
-	*at = p;
-	return p->name && p->node ? 0 : -ENOMEM;
-}
-
-/* The value of a key `plugin` or `exporter` */
-static int add_sections(struct conf *c, const struct conf_node *n, bool exporter, struct faults *faults)
-{
-	char found[CONF_FOUND_MAX], hint[64];
-	int r, error = 0;
-
-	if (n->type == CONF_NULL)
-		return 0;
-	if (n->type != CONF_OBJECT) {
-		snprintf(hint, sizeof(hint), "write %s NAME { KEY = VALUE }", n->key);
-		conf_fault(faults, false, n->file, n->at, n->width, hint, "%s wants a section, found %s", n->key,
-		           conf_found(n, found));
-		return -EINVAL;
-	}
-	for (const struct conf_node *s = n->children; s; s = s->next) {
-		r = s->type == CONF_NULL ? 0 : add_section(c, s, exporter, faults);
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0)
-			error = r;
-	}
-	return error;
-}
-
-/* The keys that every section may have; the others wait for the plugin's descriptor (conf_options) */
-static int read_common(struct conf_plugin *p, struct faults *faults)
-{
-	struct conf_option v[5] = { { 0 } };
-	const struct conf_node *node;
-	int r, error = 0;
-
-	for (size_t i = 0; i < conf_n_plugin_keys; i++) {
-		const struct kith_option *o = &conf_plugin_keys[i];
-
-		v[i].number = NAN;
-		r = conf_read(p->node, o, strcmp(o->name, "max_instances") == 0, &v[i], &node, faults);
-		if (r >= 0 && !v[i].set)
-			r = conf_read_fallback(p->name, o, &v[i], faults);
-		if (r < 0)
-			error = r;
-	}
-	if (error)
-		return error;
-	p->enabled = v[0].number != 0;
-	p->isolated = v[1].number != 0;
-	p->interval = v[2].set ? llround(v[2].number * (double)NS_PER_S) : 0;
-	p->cpu_budget = v[3].set ? v[3].number : 0;
-	p->max_instances = v[4].set ? (uint32_t)v[4].number : 0;
-	return 0;
 }
 
 /* ---- the top level ---------------------------------------------------------------------------------------------- */
@@ -253,7 +81,7 @@ static int read_tree(struct conf *c, const struct conf_node *tree, struct top *t
 		size_t i = 0;
 
 		if (plugin || strcmp(n->key, "exporter") == 0) {
-			r = add_sections(c, n, !plugin, faults);
+			r = conf_add_sections(c, n, !plugin, faults);
 			if (r == -ENOMEM)
 				return r;
 			if (r < 0)
@@ -489,7 +317,7 @@ static size_t file_number(const struct conf *c, const struct fault *fault)
 	return i;
 }
 
-/* What parsing, reading and merging found, in the order of files and lines. `before`: what was there already; NULL: nothing */
+/* What was found in the order of files and lines. `before`: the last fault of what was there already, or NULL */
 static void sort_faults(const struct conf *c, struct faults *faults, struct fault *before)
 {
 	struct fault **start = before ? &before->next : &faults->first, *rest = *start;
@@ -534,7 +362,7 @@ int conf_load(const char *path, bool required, struct conf **ret_conf, struct fa
 		int r_top = take_top(c, &top, faults);
 
 		for (struct conf_plugin *p = c->plugins; p && r_top != -ENOMEM; p = p->next)
-			if (read_common(p, faults) == -ENOMEM)
+			if (conf_read_section(p, faults) == -ENOMEM)
 				r_top = -ENOMEM;
 		r = r_top == -ENOMEM || r == 0 ? r_top : r;
 	}

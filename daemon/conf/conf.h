@@ -1,6 +1,7 @@
 /*
- * The configuration: kith.conf and the *.conf of conf.d in libucl's syntax (UCL), read into a tree that remembers places, then checked against a table of
- * keys. All faults are gathered, each with file:line:column and a suggestion. libc and base only; knows no plugin: their options are handed in.
+ * The configuration: kith.conf and the *.conf of conf.d in libucl's syntax (UCL), read into a tree that remembers places, then
+ * checked against a table of keys. All faults are gathered, each with file:line:column and a suggestion. libc and base only;
+ * knows no plugin: their options are handed in.
  */
 #ifndef KITH_CONF_H
 #define KITH_CONF_H

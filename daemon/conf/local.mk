@@ -4,7 +4,8 @@ libkith_a_SOURCES += \
 	daemon/conf/lex.c \
 	daemon/conf/options.c \
 	daemon/conf/parse.c daemon/conf/parse.h \
-	daemon/conf/scalar.c
+	daemon/conf/scalar.c \
+	daemon/conf/section.c
 
 dist_man_MANS += daemon/conf/kith.conf.5
 confexampledir = $(pkgdatadir)

@@ -7,15 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct kith_option conf_plugin_keys[] = {
-	{ "enabled", "true", "whether it is loaded", 0, 0, KITH_OPTION_BOOL },
-	{ "isolated", "false", "runs in a process of its own", 0, 0, KITH_OPTION_BOOL },
-	{ "interval", NULL, "time between its samples", 0.1, 3600, KITH_OPTION_DURATION },
-	{ "cpu_budget", NULL, "CPU it may use, in percent of one core", 0.01, 100, KITH_OPTION_NUMBER },
-	{ "max_instances", NULL, "instances that each of its families may have", 1, 1 << 20, KITH_OPTION_NUMBER },
-};
-const size_t conf_n_plugin_keys = sizeof(conf_plugin_keys) / sizeof(conf_plugin_keys[0]);
-
 /* The table may be an older or newer plugin's: its entries are option_size apart */
 static const struct kith_option *option_at(const struct kith_option *options, uint32_t option_size, uint32_t i)
 {
@@ -117,7 +108,7 @@ static bool common_key(const char *key)
 	return false;
 }
 
-/* An object's children by key; those of one key in their order. `skip_common`: what struct conf_plugin says already is left out. */
+/* An object's children by key; those of one key in their order. `skip_common`: without what struct conf_plugin says */
 static int sort_children(const struct conf_node *n, bool skip_common, struct sorted **ret_sorted, size_t *ret_n)
 {
 	struct sorted *sorted;

@@ -81,14 +81,21 @@ bool scalar_has_multiplier(const char *text);
 /* As one would write it in kith.conf: "100ms", "1GiB", "16384". Returns `out`. */
 char *scalar_format(double value, enum kith_option_type type, char out[static CONF_SHOW_MAX]);
 
-/* ---- check.c ---------------------------------------------------------------------------------------------------- */
+/* ---- section.c -------------------------------------------------------------------------------------------------- */
 
 extern const struct kith_option conf_plugin_keys[]; /* what every plugin's section may say */
 extern const size_t conf_n_plugin_keys;
 
+/* Merges the value of a key `plugin` or `exporter` into c->plugins. -EINVAL: faults; -ENOMEM. */
+int conf_add_sections(struct conf *c, const struct conf_node *n, bool exporter, struct faults *faults);
+/* Fills `p` from the common keys of its section; the others wait for the plugin's descriptor (conf_options) */
+int conf_read_section(struct conf_plugin *p, struct faults *faults);
+
+/* ---- check.c ---------------------------------------------------------------------------------------------------- */
+
 /*
- * Reads the key `o->name` of an object. > 0: it is there (v->set false: it says null), *ret_node is its (last) node; 0: it is not;
- * -EINVAL: faults; -ENOMEM. `v` is overwritten only when > 0 and owns what it holds: conf_value_free.
+ * Reads the key `o->name` of an object. > 0: it is there (v->set false: it says null), *ret_node is its (last) node; 0: it
+ * is not; -EINVAL: faults; -ENOMEM. `v` is overwritten only when > 0 and owns what it holds: conf_value_clear.
  */
 int conf_read(const struct conf_node *object, const struct kith_option *o, bool whole, struct conf_option *v,
               const struct conf_node **ret_node, struct faults *faults);
