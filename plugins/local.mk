@@ -1,5 +1,7 @@
 # plugins
 include plugins/cpu/local.mk
+include plugins/interface/local.mk
+include plugins/processes/local.mk
 include plugins/memory/local.mk
 include plugins/load/local.mk
 include plugins/disk/local.mk

@@ -1,0 +1,142 @@
+/*
+ * The processes plugin's own: reading /proc (proc.c), the totals (totals.c), counts of named processes (names.c), what process events do
+ * to them (events.c), the descriptor (processes.c).
+ */
+#ifndef KITH_PROCESSES_H
+#define KITH_PROCESSES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* uthash's default falls through its switch without saying so in a way that clang knows */
+#define HASH_FUNCTION HASH_FNV
+#include <uthash.h>
+
+#include "plugin.h"
+
+enum { FAMILY_PROCESSES, FAMILY_PROCESS };
+
+enum totals_metric {
+	TOTALS_TOTAL,
+	TOTALS_RUNNING,
+	TOTALS_BLOCKED,
+	TOTALS_FORKS,
+	TOTALS_SLEEPING, /* from here on: by the rare scan */
+	TOTALS_IDLE,
+	TOTALS_STOPPED,
+	TOTALS_ZOMBIES,
+	TOTALS_PAGING,
+	N_TOTALS,
+};
+
+/* ---- proc.c: `dir` is a descriptor of /proc ------------------------------------------------------------------------ */
+
+#define COMM_MAX 15 /* what the kernel keeps of a name */
+
+struct proc_stat {
+	char state;
+	long threads;
+};
+
+/* Calls `fn` with every pid. The number of them, or -errno; a negative answer of `fn` ends it and is returned. */
+int proc_each(int dir, int (*fn)(int32_t pid, void *user), void *user);
+/* Entries of /proc: numbers, and directories that are none, "." and ".." included. 0 or -errno. */
+int proc_count(int dir, uint64_t *ret_pids, uint64_t *ret_others);
+/* The name into `name`; its length, or -errno (-ENOENT, -ESRCH: the process is gone) */
+int proc_name(int dir, int32_t pid, char *name, size_t size);
+/* What follows the last slash of argv[0]; its length, or -errno. 0 for a kernel thread or a zombie. */
+int proc_program(int dir, int32_t pid, char *name, size_t size);
+int proc_stat_parse(const char *text, struct proc_stat *ret); /* 0 or -EBADMSG */
+int proc_stat(int dir, int32_t pid, struct proc_stat *ret);
+/* False: gone, or a zombie of which no thread is left */
+bool proc_alive(int dir, int32_t pid);
+
+/* ---- totals.c ----------------------------------------------------------------------------------------------------- */
+
+struct totals {
+	int stat;           /* /proc/stat */
+	kith_id id;
+	uint64_t fixed;     /* directories of /proc that are no processes, "." and ".." included */
+	bool links;         /* the link count of /proc tells the number of processes */
+	int64_t verified;   /* when that was looked at last, ns */
+};
+
+/* ---- names.c ------------------------------------------------------------------------------------------------------ */
+
+#define NARROW_MAX 64  /* pids that the kernel's filter names one by one; beyond, it is asked for all exits */
+#define NARROW_AGAIN 32 /* and for these again when so few are left */
+#define BATCH_AFTER INT64_C(2000000)       /* ns from a change to the filter's update */
+#define SCAN_SPACING INT64_C(1000000000)   /* ns between scans, however often events are lost */
+
+struct wanted {
+	struct wanted *next;
+	kith_id id;      /* KITH_ID_NONE: no room */
+	bool by_promise, by_option;
+	bool published;
+	uint32_t count, put;
+	size_t length;
+	char name[];
+};
+
+struct tracked {
+	UT_hash_handle hh;
+	struct processes *p;
+	struct wanted *wanted;
+	struct kith_watch *watch; /* of pidfd */
+	int pidfd;      /* -1; held while the leader has gone and threads live on */
+	int32_t pid;
+	bool fresh;     /* the kernel's filter does not know it yet */
+	bool seen;      /* in this scan */
+};
+
+struct processes {
+	const struct kith_host *h;
+	int dir; /* /proc */
+	struct totals totals;
+
+	struct wanted *wanted;
+	struct tracked *tracked; /* uthash by pid */
+	uint32_t n_wanted, n_tracked, n_globs;
+	struct kith_watch *events, *batch, *fallback;
+	bool wide;           /* the filter asks for all exits */
+	bool stale;          /* the filter is not what it should be */
+	bool starting;       /* init: scanned once at its end */
+	bool scan_wanted, scanning;
+	int64_t scanned;     /* when, ns; 0: never */
+	int64_t scan_due, batch_due; /* while scan_wanted, while there is `batch` */
+	int no_events;       /* 0, or why this host gives none */
+	uint64_t scans, updates; /* for tests */
+};
+
+struct tracked *names_tracked(const struct processes *p, int32_t pid);
+/* Counts the process for the name, or for none (NULL) */
+int names_track(struct processes *p, int32_t pid, struct wanted *w);
+/* Reads the process's name and counts it accordingly */
+int names_classify(struct processes *p, int32_t pid);
+/* The same, and whether it still lives */
+int names_look(struct processes *p, int32_t pid);
+/* All processes, soon: at once unless the last scan was less than SCAN_SPACING ago */
+int names_scan(struct processes *p);
+int names_batch_soon(struct processes *p, int64_t after);
+int names_refused(struct processes *p, int error); /* no process events after all */
+int names_start(struct processes *p); /* after the names of the options and the promises that stand */
+int names_on_wanted(const char *instance, int wanted, void *user);
+int names_add(struct processes *p, const char *name, bool by_option);
+void names_free(struct processes *p);
+void names_tell(struct processes *p); /* the note */
+
+/* ---- events.c ----------------------------------------------------------------------------------------------------- */
+
+int events_start(struct processes *p); /* or what this host says */
+void events_stop(struct processes *p);
+/* Gives the kernel the filter that fits now, then looks again at those that it did not know */
+int events_update(struct processes *p);
+
+/* ---- totals.c ----------------------------------------------------------------------------------------------------- */
+
+int totals_init(struct processes *p);
+int totals_sample(void *state);
+int totals_scan(void *state);
+
+#endif
