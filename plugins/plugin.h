@@ -155,7 +155,10 @@ typedef int (*kith_work_fn)(void *user);
 /* Back on the loop thread: `result` is what the work function returned, or for spawn the wait status (see wait(2)) */
 typedef int (*kith_done_fn)(int result, void *user);
 
-/* A process event. Threads other than a group's leader are left out. */
+/*
+ * A process event. Threads other than a group's leader are left out. `what` 0, once: this host turned out to give no process events
+ * after all; `status` is why (an errno, positive) and the watch is dead.
+ */
 #define KITH_PROCESS_FORK 0x1u
 #define KITH_PROCESS_EXEC 0x2u
 #define KITH_PROCESS_EXIT 0x4u

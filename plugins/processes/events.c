@@ -3,7 +3,6 @@
  * daemon that forks right after its exec would have forked before any filter could name it. Exits and renames are asked for by pid
  * while there are few.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

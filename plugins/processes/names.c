@@ -291,7 +291,7 @@ static int source_begin(struct processes *p)
 
 int names_refused(struct processes *p, int error)
 {
-	p->no_events = error ? error : -EOPNOTSUPP;
+	p->no_events = error ? -abs(error) : -EOPNOTSUPP;
 	p->h->log(p->h, KITH_NOTICE, "no process events: %s", strerror(-p->no_events));
 	events_stop(p);
 	p->stale = p->wide = false;
