@@ -6,6 +6,7 @@
  * No descriptor is kept on a mount: it could not be unmounted then. So the path may lead elsewhere once a file system is
  * gone, until the table has been read again: an answer from another file system than before is not believed at once.
  */
+#define _FILE_OFFSET_BITS 64
 #include <errno.h>
 #include <fnmatch.h>
 #include <limits.h>
