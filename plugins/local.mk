@@ -29,4 +29,5 @@ tests_unit_test_plugins_LDADD = $(CHECK_LIBS) -ldl
 tests_unit_test_plugin_df_SOURCES = tests/unit/test_plugin_df.c tests/unit/test_plugin_common.c tests/unit/test_plugin_common.h \
 	tests/unit/fake_host.c tests/unit/fake_host.h
 tests_unit_test_plugin_df_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_plugin_df_LDFLAGS = $(AM_LDFLAGS) -rdynamic # its statfs is the plugin's too
 tests_unit_test_plugin_df_LDADD = $(CHECK_LIBS) -ldl
