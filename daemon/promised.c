@@ -173,7 +173,7 @@ static void folder_event(const struct kith_file_event *event, void *user)
 
 	if (*event->name && !is_promise_file(event->name))
 		return;
-	loop_timer_set(d->loop, d->promise_reload, event->what & KITH_FILE_ADDED ? PROMISE_NEW_DELAY : 0);
+	loop_timer_set(d->loop, d->promise_reload, event->what == KITH_FILE_ADDED ? PROMISE_NEW_DELAY : 0);
 }
 
 static void folder_lost(void *user)

@@ -25,8 +25,10 @@ void tick_plan(struct host *h)
 			p->due = 0;
 			continue;
 		}
-		/* No due time yet, or the clock was set back */
-		if (!p->due || p->due > now + 2 * account_interval(p))
+		/* Just started: at once. Or the clock was set back */
+		if (!p->due)
+			p->due = now;
+		else if (p->due > now + 2 * account_interval(p))
 			p->due = tick_next(p, now);
 		if (!first || p->due < first)
 			first = p->due;

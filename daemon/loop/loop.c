@@ -67,6 +67,22 @@ static void check_cb(struct ev_loop *ev, ev_check *w, int revents)
 	l->iterations++;
 }
 
+static void tick_cb(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	struct loop *l = t->data;
+	int64_t wall = clock_wall(), offset = wall - clock_mono(), jump = offset - l->clock_offset, at = l->tick_at;
+
+	(void)ev;
+	(void)revents;
+	l->clock_offset = offset;
+	if (jump < TICK_JUMP_MIN && jump > -TICK_JUMP_MIN)
+		jump = 0;
+	l->now = wall;
+	l->tick_at = 0;
+	if (l->tick_fn)
+		l->tick_fn(at, jump, l->tick_user);
+}
+
 int loop_new(struct loop **ret_loop)
 {
 	struct loop *l = calloc(1, sizeof(*l));
@@ -84,7 +100,10 @@ int loop_new(struct loop **ret_loop)
 	l->check.data = l;
 	ev_check_start(l->ev, &l->check);
 	ev_unref(l->ev);
+	ev_timer_init(&l->tick, tick_cb, 0., 0.);
+	l->tick.data = l;
 	l->now = clock_wall();
+	l->clock_offset = l->now - clock_mono();
 	*ret_loop = l;
 	return 0;
 }
@@ -472,28 +491,10 @@ void loop_wake(struct loop *l, struct loop_watch *w)
 	ev_async_send(l->ev, &w->ev.async);
 }
 
-static void tick_cb(struct ev_loop *ev, ev_timer *t, int revents)
-{
-	struct loop *l = t->data;
-	int64_t wall = clock_wall(), offset = wall - clock_mono(), jump = offset - l->clock_offset, at = l->tick_at;
-
-	(void)ev;
-	(void)revents;
-	l->clock_offset = offset;
-	if (jump < TICK_JUMP_MIN && jump > -TICK_JUMP_MIN)
-		jump = 0;
-	l->now = wall;
-	l->tick_at = 0;
-	l->tick_fn(at, jump, l->tick_user);
-}
-
 void loop_tick(struct loop *l, loop_tick_fn fn, void *user)
 {
 	l->tick_fn = fn;
 	l->tick_user = user;
-	l->clock_offset = clock_wall() - clock_mono();
-	ev_timer_init(&l->tick, tick_cb, 0., 0.);
-	l->tick.data = l;
 }
 
 void loop_tick_at(struct loop *l, int64_t at)
