@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "source/file.h"
 
 #include <dirent.h>

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "source/process.h"
 
 #include <errno.h>

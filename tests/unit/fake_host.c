@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "fake_host.h"
 
 #include <errno.h>
