@@ -31,3 +31,9 @@ nodist_libkithclient_a_SOURCES = $(CONTROL_GENERATED)
 libkithclient_a_CPPFLAGS = $(AM_CPPFLAGS)
 libkithclient_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 LIBKITHCLIENT_LIBS = libkithclient.a $(PROTOBUF_C_LIBS) -lm
+
+check_PROGRAMS += tests/unit/test_control
+TESTS += tests/unit/test_control
+tests_unit_test_control_SOURCES = tests/unit/test_control.c tests/unit/control_fixture.h
+tests_unit_test_control_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_control_LDADD = $(TEST_LIBS)
