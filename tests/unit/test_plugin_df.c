@@ -99,6 +99,12 @@ static int wrap_series(const struct kith_host *h, uint32_t family, const char *i
 	return original->series(h, family, instance, ret_id);
 }
 
+/* Two workers, whatever the fake host has */
+static int wrap_work(const struct kith_host *h, kith_work_fn fn, kith_done_fn done, void *user)
+{
+	return fake_host_waiting_work(f) < 2 ? original->work(h, fn, done, user) : -EAGAIN;
+}
+
 static void setup(void)
 {
 	fake_tree_new(root);
@@ -111,6 +117,7 @@ static void setup(void)
 	f->host.watch_pri = wrap_watch_pri;
 	f->host.read = wrap_read;
 	f->host.series = wrap_series;
+	f->host.work = wrap_work;
 }
 
 static void teardown(void)
