@@ -1,0 +1,319 @@
+/* From what a body says now to what is said of the promise: grace and settle, deadlines, transitions. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "promises/engine.h"
+
+const char *assessment_name(enum kith_assessment a)
+{
+	switch (a) {
+	case KITH_UNKNOWN:
+		return "unknown";
+	case KITH_KEPT:
+		return "kept";
+	case KITH_BROKEN:
+		return "broken";
+	}
+	return "unknown";
+}
+
+const char *severity_name(enum kith_priority s)
+{
+	static const char *const names[] = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" };
+
+	return (unsigned)s < KITH_COUNT(names) ? names[s] : "debug";
+}
+
+/* ---- deadlines: a heap of promises, the earliest first ------------------------------------------------------------ */
+
+#define NOT_IN_HEAP SIZE_MAX
+
+static void heap_place(struct promises *p, struct promise *pr, size_t i)
+{
+	p->heap[i] = pr;
+	pr->heap_index = i;
+}
+
+static void heap_up(struct promises *p, struct promise *pr, size_t i)
+{
+	while (i && p->heap[(i - 1) / 2]->at > pr->at) {
+		heap_place(p, p->heap[(i - 1) / 2], i);
+		i = (i - 1) / 2;
+	}
+	heap_place(p, pr, i);
+}
+
+static void heap_down(struct promises *p, struct promise *pr, size_t i)
+{
+	for (;;) {
+		size_t kid = 2 * i + 1;
+
+		if (kid + 1 < p->n_heap && p->heap[kid + 1]->at < p->heap[kid]->at)
+			kid++;
+		if (kid >= p->n_heap || p->heap[kid]->at >= pr->at)
+			break;
+		heap_place(p, p->heap[kid], i);
+		i = kid;
+	}
+	heap_place(p, pr, i);
+}
+
+int heap_reserve(struct promises *p, size_t n)
+{
+	struct promise **heap;
+	size_t size = p->size_heap ? p->size_heap : 16;
+
+	if (n <= p->size_heap)
+		return 0;
+	while (size < n)
+		size *= 2;
+	heap = realloc(p->heap, size * sizeof(struct promise *));
+	if (!heap)
+		return -ENOMEM;
+	p->heap = heap;
+	p->size_heap = size;
+	return 0;
+}
+
+void heap_remove(struct promises *p, struct promise *pr)
+{
+	size_t i = pr->heap_index;
+	struct promise *last;
+
+	pr->at = 0;
+	if (i == NOT_IN_HEAP)
+		return;
+	pr->heap_index = NOT_IN_HEAP;
+	last = p->heap[--p->n_heap];
+	if (last == pr)
+		return;
+	if (i && p->heap[(i - 1) / 2]->at > last->at)
+		heap_up(p, last, i);
+	else
+		heap_down(p, last, i);
+}
+
+static void heap_set(struct promises *p, struct promise *pr, int64_t at)
+{
+	if (!at) {
+		heap_remove(p, pr);
+		return;
+	}
+	if (pr->heap_index == NOT_IN_HEAP) {
+		pr->at = at;
+		heap_up(p, pr, p->n_heap++);
+	} else if (at < pr->at) {
+		pr->at = at;
+		heap_up(p, pr, pr->heap_index);
+	} else {
+		pr->at = at;
+		heap_down(p, pr, pr->heap_index);
+	}
+}
+
+static void earlier(int64_t *at, int64_t candidate)
+{
+	if (candidate && (!*at || candidate < *at))
+		*at = candidate;
+}
+
+static int64_t next_join(const struct promise *pr)
+{
+	int64_t at = 0;
+
+	for (unsigned i = 0; i < pr->tree->n_nodes; i++) {
+		const struct node *n = &pr->tree->nodes[i];
+
+		if (n->e->kind != EXPR_QUANTIFIER)
+			continue;
+		for (const struct tree *t = n->quantifier->trees; t; t = t->next)
+			if (!t->joined)
+				earlier(&at, t->join_by);
+	}
+	return at;
+}
+
+void promise_schedule(struct promise *pr)
+{
+	int64_t at = pr->pending;
+
+	if (pr->dead)
+		return;
+	for (const struct node *n = pr->held; n; n = n->next_held)
+		if (n->window)
+			earlier(&at, window_next(n->window));
+	if (pr->n_joining)
+		earlier(&at, next_join(pr));
+	if (pr->n_actions)
+		earlier(&at, actions_next(pr));
+	if (at != pr->at)
+		heap_set(pr->engine, pr, at);
+}
+
+/* ---- transitions -------------------------------------------------------------------------------------------------- */
+
+void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, const char *because)
+{
+	struct promises *p = pr->engine;
+	struct kith_transition t = {
+		.size = sizeof(t), .from = pr->assessment, .to = to, .severity = pr->live->rule->severity, .time = time,
+		.name = pr->live->rule->name, .promiser = pr->promiser,
+	};
+	enum kith_assessment from = pr->assessment;
+	struct buf line = BUF_INIT;
+
+	if (from == to)
+		return;
+	if (to == KITH_BROKEN && pr->definite != KITH_BROKEN)
+		pr->mending = false;
+	if (to == KITH_KEPT) {
+		pr->repaired = pr->definite == KITH_BROKEN && pr->mending;
+		pr->mending = false;
+	}
+	pr->from = from;
+	pr->assessment = to;
+	if (to != KITH_UNKNOWN)
+		pr->definite = to;
+	pr->since = time;
+	pr->transitions++;
+	/* An observer may call the engine: the line is this call's own meanwhile. */
+	line = p->line;
+	p->line = BUF_INIT;
+	buf_reset(&line);
+	if (because)
+		buf_puts(&line, because);
+	else
+		word_because(&line, pr);
+	t.because = buf_text(&line);
+	model_transition(p->model, &t);
+	if (pr->n_actions && !pr->dead)
+		actions_transition(pr, from, time, t.because);
+	buf_free(&p->line);
+	p->line = line;
+}
+
+void promise_assess(struct promise *pr, int64_t time)
+{
+	const struct rule *r = pr->live->rule;
+
+	pr->assessed = true;
+	pr->truth = pr->tree->nodes[0].truth;
+	pr->pending = 0;
+	pr->pending_since = time;
+	switch (r->fault ? KITH_UNKNOWN : (enum kith_assessment)pr->truth) {
+	case KITH_UNKNOWN:
+		promise_set(pr, KITH_UNKNOWN, time, NULL);
+		break;
+	case KITH_KEPT:
+		if (pr->assessment != KITH_KEPT && pr->definite == KITH_BROKEN && r->settle)
+			pr->pending = time + r->settle;
+		else
+			promise_set(pr, KITH_KEPT, time, NULL);
+		break;
+	case KITH_BROKEN:
+		if (pr->assessment != KITH_BROKEN && r->grace)
+			pr->pending = time + r->grace;
+		else
+			promise_set(pr, KITH_BROKEN, time, NULL);
+		break;
+	}
+	promise_schedule(pr);
+}
+
+void promise_due(struct promise *pr, int64_t time)
+{
+	while (pr->at && pr->at <= time && !pr->dead) {
+		int64_t at = pr->at;
+
+		if (pr->pending && pr->pending <= at) {
+			pr->pending = 0;
+			promise_set(pr, (enum kith_assessment)pr->truth, at, NULL);
+		}
+		promise_advance(pr, at);
+		if (pr->tree->nodes[0].truth != pr->truth)
+			promise_assess(pr, at);
+		if (pr->n_actions)
+			actions_due(pr, at);
+		promise_schedule(pr);
+	}
+}
+
+/* ---- the engine's outermost calls --------------------------------------------------------------------------------- */
+
+void engine_enter(struct promises *p)
+{
+	p->depth++;
+}
+
+void engine_leave(struct promises *p)
+{
+	int64_t at;
+
+	if (--p->depth)
+		return;
+	if (p->dead_promises || p->dead_trees)
+		graveyard_clear(p);
+	at = p->n_heap ? p->heap[0]->at : 0;
+	if (at == p->armed)
+		return;
+	p->armed = at;
+	if (p->driver.arm)
+		p->driver.arm(at, p->driver.user);
+}
+
+void promises_run(struct promises *p, int64_t now)
+{
+	engine_enter(p);
+	if (now > p->now)
+		p->now = now;
+	p->armed = 0; /* the wish was used up, perhaps a little early */
+	while (p->n_heap && p->heap[0]->at <= now)
+		promise_due(p->heap[0], now);
+	engine_leave(p);
+}
+
+static void tree_jump(struct tree *tree, int64_t jump)
+{
+	tree->join_by += jump;
+	for (unsigned i = 0; i < tree->n_nodes; i++) {
+		struct node *n = &tree->nodes[i];
+
+		if (n->e->kind == EXPR_CALL && n->window)
+			window_jump(n->window, jump);
+		if (n->e->kind == EXPR_QUANTIFIER)
+			for (struct tree *t = n->quantifier->trees; t; t = t->next)
+				tree_jump(t, jump);
+	}
+}
+
+static void promise_jump(struct promise *pr, int64_t jump)
+{
+	pr->since += jump;
+	pr->pending_since += jump;
+	if (pr->pending)
+		pr->pending += jump;
+	for (unsigned i = 0; i < pr->n_actions; i++) {
+		struct action_state *s = &pr->actions[i];
+
+		for (unsigned k = 0; k < s->n_times; k++)
+			s->times[k] += jump;
+		if (s->again)
+			s->again += jump;
+		if (s->last_time)
+			s->last_time += jump;
+	}
+	tree_jump(pr->tree, jump);
+	if (pr->at)
+		pr->at += jump; /* all by the same: the heap stays in order */
+}
+
+void promises_jump(struct promises *p, int64_t jump)
+{
+	engine_enter(p);
+	for (struct rule *r = p->rules.first; r; r = r->next)
+		for (struct promise *pr = r->live ? r->live->promises : NULL; pr; pr = pr->next)
+			promise_jump(pr, jump);
+	p->now += jump;
+	engine_leave(p);
+}

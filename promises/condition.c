@@ -1,0 +1,428 @@
+/* The grammar's half for conditions: operators by precedence, one function a level. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/names.h"
+#include "promises/grammar.h"
+
+static const struct {
+	const char *text;
+	enum expr_op op;
+} functions[] = {
+	{ "rate", OP_RATE }, { "delta", OP_DELTA }, { "avg", OP_AVG },     { "min", OP_MIN },
+	{ "max", OP_MAX },   { "sum", OP_SUM },     { "count", OP_COUNT },
+};
+
+static struct expr *expr_new(struct parser *p, enum expr_kind kind, size_t at)
+{
+	struct expr *e;
+
+	if (++p->nodes > CONDITION_NODES_MAX) {
+		if (p->nodes == CONDITION_NODES_MAX + 1)
+			parser_fault(p, at, 1, "split it into several promises", "this condition has more than %d parts",
+			             CONDITION_NODES_MAX);
+		return NULL;
+	}
+	e = parser_take(p, sizeof(*e));
+	if (!e)
+		return NULL;
+	e->kind = kind;
+	e->at = at;
+	e->text = "";
+	e->margin = NAN;
+	e->metric_index = -1;
+	e->constant = true;
+	return e;
+}
+
+static bool expr_append(struct parser *p, struct expr *e, struct expr *item)
+{
+	unsigned n = e->n_items;
+
+	if (!item)
+		return false;
+	if (n == 0 || (n >= 2 && !(n & (n - 1)))) { /* room for 2, 4, 8, … */
+		struct expr **items = parser_take(p, (n ? n * 2 : 2) * sizeof(struct expr *));
+
+		if (!items)
+			return false;
+		if (n)
+			memcpy(items, e->items, n * sizeof(struct expr *));
+		e->items = items;
+	}
+	e->items[e->n_items++] = item;
+	e->constant &= item->constant;
+	e->width = p->end > e->at ? p->end - e->at : 1;
+	return true;
+}
+
+static bool deeper(struct parser *p)
+{
+	if (p->depth >= CONDITION_DEPTH_MAX) {
+		parser_fault(p, p->token.at, p->token.length, NULL, "this condition is nested more than %d deep", CONDITION_DEPTH_MAX);
+		return false;
+	}
+	p->depth++;
+	return true;
+}
+
+static struct expr *parse_or(struct parser *p);
+static struct expr *parse_not(struct parser *p);
+static struct expr *parse_unary(struct parser *p);
+
+/* ---- names and literals ----------------------------------------------------------------------------------------- */
+
+static struct expr *parse_name(struct parser *p)
+{
+	struct token *t = &p->token;
+	struct expr *e = expr_new(p, EXPR_NAME, t->at);
+	struct name name;
+
+	if (!e)
+		return NULL;
+	e->width = t->length;
+	e->constant = false;
+	if (name_split(t->text, t->text_length, &name) < 0) {
+		parser_fault(p, t->at, t->length, "a name is family:metric or family:instance:metric", "\"%s\" is no name", t->text);
+		return NULL;
+	}
+	if (name.where.at) {
+		parser_fault(p, t->at, t->length, "a promise speaks of its own host", "\"@%.*s\" is not supported yet in this version",
+		             (int)name.where.length, name.where.at);
+		return NULL;
+	}
+	e->three = name.instance.at != NULL;
+	e->family = parser_text(p, name.family.at, name.family.length);
+	e->instance = parser_text(p, e->three ? name.instance.at : "", e->three ? name.instance.length : 0);
+	e->metric = parser_text(p, name.metric.at, name.metric.length);
+	if (!e->family || !e->instance || !e->metric)
+		return NULL;
+	e->pattern = e->three && !t->quoted && glob_is(e->instance, strlen(e->instance));
+	if (glob_is(e->metric, strlen(e->metric)) && !t->quoted) {
+		parser_fault(p, t->at, t->length, NULL, "a metric cannot be a pattern: name it");
+		return NULL;
+	}
+	parser_next(p);
+	return e;
+}
+
+static struct expr *parse_literal(struct parser *p)
+{
+	struct token *t = &p->token;
+	struct expr *e;
+
+	e = expr_new(p, t->kind == TOKEN_NUMBER ? EXPR_NUMBER : t->kind == TOKEN_STRING ? EXPR_STRING : EXPR_BOOL, t->at);
+	if (!e)
+		return NULL;
+	e->width = t->length;
+	e->number = t->kind == TOKEN_NUMBER ? t->number : t->kind == TOKEN_WORD && !strcmp(t->text, "true") ? 1 : 0;
+	snprintf(e->unit, sizeof(e->unit), "%s", t->unit);
+	e->text = t->text;
+	parser_next(p);
+	return e;
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------ */
+
+static struct expr *parse_call(struct parser *p, enum expr_op op, const char *name)
+{
+	struct expr *e = expr_new(p, EXPR_CALL, p->token.at);
+
+	if (!e)
+		return NULL;
+	e->op = op;
+	e->text = name;
+	parser_next(p);
+	if (!parser_take_mark(p, '('))
+		return parser_expected(p, "\"(\"", NULL);
+	if (op == OP_COUNT && parser_not_yet(p))
+		return NULL;
+	if (p->token.kind != TOKEN_NAME)
+		return parser_expected(p, "a name such as interface:lo:rx_bytes", NULL);
+	if (!expr_append(p, e, parse_name(p)))
+		return NULL;
+	if (parser_take_mark(p, ',')) {
+		size_t at = p->token.at, width = p->token.length;
+
+		if (!parser_duration(p, "a window", &e->window))
+			return NULL;
+		if (e->window < WINDOW_MIN) {
+			parser_fault(p, at, width, NULL, "a window is at least 1ms");
+			return NULL;
+		}
+	} else if (op != OP_RATE && parser_at_mark(p, ')')) {
+		parser_fault(p, p->token.at, 1, "write the time that it looks back", "%s() needs a window: %s(%.*s, 5m)", name, name,
+		             (int)e->items[0]->width, p->tokens.text + e->items[0]->at);
+		return NULL;
+	}
+	if (!parser_take_mark(p, ')'))
+		return parser_expected(p, "\")\"", e->items[0]->kind == EXPR_NAME ? "blanks around operators" : NULL);
+	e->width = p->end - e->at;
+	return e;
+}
+
+static struct expr *parse_word(struct parser *p)
+{
+	static const char *const known[] = { "rate", "delta", "avg", "min", "max", "sum", "count", "all", "any", "none",
+		                             "not", "true", "false" };
+	const char *near;
+	char hint[160];
+
+	if (parser_at_word(p, "true") || parser_at_word(p, "false"))
+		return parse_literal(p);
+	for (size_t i = 0; i < KITH_COUNT(functions); i++)
+		if (parser_at_word(p, functions[i].text))
+			return parse_call(p, functions[i].op, functions[i].text);
+	if (parser_not_yet(p))
+		return NULL;
+	near = suggest(p->token.text, p->token.text_length, known, KITH_COUNT(known));
+	if (near)
+		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
+	else
+		snprintf(hint, sizeof(hint), "a state is written in quotes: \"%.63s\"", p->token.text);
+	parser_fault(p, p->token.at, p->token.length, hint, "unknown word \"%s\" in a condition", p->token.text);
+	return NULL;
+}
+
+static struct expr *parse_primary(struct parser *p)
+{
+	struct expr *e;
+
+	if (parser_at_mark(p, '(')) {
+		if (!deeper(p))
+			return NULL;
+		parser_next(p);
+		e = parse_or(p);
+		p->depth--;
+		if (!e)
+			return NULL;
+		return parser_take_mark(p, ')') ? e : parser_expected(p, "\")\"", NULL);
+	}
+	switch (p->token.kind) {
+	case TOKEN_NUMBER:
+	case TOKEN_STRING:
+		return parse_literal(p);
+	case TOKEN_NAME:
+		return parse_name(p);
+	case TOKEN_WORD:
+		return parse_word(p);
+	case TOKEN_END:
+	case TOKEN_MARK:
+	case TOKEN_FAULT:
+		break;
+	}
+	return parser_expected(p, "a name, a value or \"(\"", NULL);
+}
+
+/* ---- operators -------------------------------------------------------------------------------------------------- */
+
+static struct expr *parse_unary(struct parser *p)
+{
+	struct expr *e, *item;
+
+	if (!parser_at_mark(p, '-'))
+		return parse_primary(p);
+	if (!deeper(p))
+		return NULL;
+	e = expr_new(p, EXPR_MINUS, p->token.at);
+	parser_next(p);
+	item = e ? parse_unary(p) : NULL;
+	p->depth--;
+	return item && expr_append(p, e, item) ? e : NULL;
+}
+
+static struct expr *parse_binary(struct parser *p, struct expr *(*below)(struct parser *), char a, enum expr_op op_a, char b,
+                                 enum expr_op op_b)
+{
+	struct expr *left = below(p);
+
+	while (left && (parser_at_mark(p, MARK2(a, 0)) || parser_at_mark(p, MARK2(b, 0)))) {
+		struct expr *e = expr_new(p, EXPR_ARITH, left->at);
+
+		if (!e)
+			return NULL;
+		e->op = parser_at_mark(p, MARK2(a, 0)) ? op_a : op_b;
+		parser_next(p);
+		if (!expr_append(p, e, left) || !expr_append(p, e, below(p)))
+			return NULL;
+		left = e;
+	}
+	return left;
+}
+
+static struct expr *parse_term(struct parser *p)
+{
+	return parse_binary(p, parse_unary, '*', OP_MULTIPLY, '/', OP_DIVIDE);
+}
+
+static struct expr *parse_sum(struct parser *p)
+{
+	return parse_binary(p, parse_term, '+', OP_ADD, '-', OP_SUBTRACT);
+}
+
+static enum expr_op comparison(const struct token *t)
+{
+	static const struct {
+		unsigned mark;
+		enum expr_op op;
+	} marks[] = {
+		{ MARK2('=', '='), OP_EQUAL },     { MARK2('!', '='), OP_UNEQUAL }, { MARK2('<', 0), OP_LESS },
+		{ MARK2('<', '='), OP_LESS_EQUAL }, { MARK2('>', 0), OP_GREATER },   { MARK2('>', '='), OP_GREATER_EQUAL },
+	};
+
+	for (size_t i = 0; t->kind == TOKEN_MARK && i < KITH_COUNT(marks); i++)
+		if (t->mark == marks[i].mark)
+			return marks[i].op;
+	return OP_NONE;
+}
+
+static bool parse_margin(struct parser *p, struct expr *e)
+{
+	if (!parser_take_word(p, "margin"))
+		return true;
+	if (p->token.kind != TOKEN_NUMBER) {
+		parser_expected(p, "how far behind the threshold, such as 2%", NULL);
+		return false;
+	}
+	e->margin = p->token.number;
+	e->margin_unit = p->token.unit;
+	e->margin_at = p->token.at;
+	e->margin_width = p->token.length;
+	parser_next(p);
+	if (e->op == OP_EQUAL || e->op == OP_UNEQUAL) {
+		parser_fault(p, e->margin_at, e->margin_width, NULL, "a margin goes with < <= > >= alone");
+		return false;
+	}
+	e->width = p->end - e->at;
+	return true;
+}
+
+static struct expr *parse_in(struct parser *p, struct expr *left)
+{
+	struct expr *e = expr_new(p, EXPR_IN, left->at);
+
+	if (!e || !expr_append(p, e, left))
+		return NULL;
+	parser_next(p);
+	if (!parser_take_mark(p, '['))
+		return parser_expected(p, "\"[\"", "in [\"up\", \"dormant\"]");
+	do {
+		bool minus = parser_at_mark(p, '-');
+
+		if (!minus && p->token.kind != TOKEN_NUMBER && p->token.kind != TOKEN_STRING)
+			return parser_expected(p, "a number or a string", NULL);
+		if (!expr_append(p, e, minus ? parse_unary(p) : parse_literal(p)))
+			return NULL;
+		if (minus && e->items[e->n_items - 1]->items[0]->kind != EXPR_NUMBER) {
+			parser_fault(p, e->items[e->n_items - 1]->at, e->items[e->n_items - 1]->width, NULL,
+			             "a list holds numbers or strings alone");
+			return NULL;
+		}
+	} while (parser_take_mark(p, ','));
+	if (!parser_take_mark(p, ']'))
+		return parser_expected(p, "\",\" or \"]\"", NULL);
+	e->width = p->end - e->at;
+	return e;
+}
+
+static struct expr *parse_comparison(struct parser *p)
+{
+	struct expr *left = parse_sum(p), *e;
+	enum expr_op op;
+
+	if (!left)
+		return NULL;
+	if (parser_at_word(p, "in"))
+		return parse_in(p, left);
+	if ((parser_at_word(p, "between") || parser_at_word(p, "matches")) && parser_not_yet(p))
+		return NULL;
+	if (parser_at_mark(p, '='))
+		return parser_expected(p, "a comparison", "did you mean \"==\"?");
+	op = comparison(&p->token);
+	if (op == OP_NONE)
+		return left;
+	e = expr_new(p, EXPR_COMPARE, left->at);
+	if (!e)
+		return NULL;
+	e->op = op;
+	parser_next(p);
+	if (!expr_append(p, e, left) || !expr_append(p, e, parse_sum(p)) || !parse_margin(p, e))
+		return NULL;
+	if (comparison(&p->token) != OP_NONE) {
+		parser_fault(p, p->token.at, p->token.length, "write: a < x and x < b", "comparisons do not chain");
+		return NULL;
+	}
+	return e;
+}
+
+static struct expr *parse_quantifier(struct parser *p, enum expr_op op)
+{
+	struct expr *e = expr_new(p, EXPR_QUANTIFIER, p->token.at), *item;
+
+	if (!e || !deeper(p))
+		return NULL;
+	e->op = op;
+	e->text = op == OP_ALL ? "all" : op == OP_ANY ? "any" : "none";
+	parser_next(p);
+	item = parse_not(p);
+	p->depth--;
+	if (!item || !expr_append(p, e, item))
+		return NULL;
+	e->constant = false;
+	return e;
+}
+
+static struct expr *parse_not(struct parser *p)
+{
+	struct expr *e, *item;
+
+	if (parser_at_word(p, "all"))
+		return parse_quantifier(p, OP_ALL);
+	if (parser_at_word(p, "any"))
+		return parse_quantifier(p, OP_ANY);
+	if (parser_at_word(p, "none"))
+		return parse_quantifier(p, OP_NONE_OF);
+	if (!parser_at_word(p, "not"))
+		return parse_comparison(p);
+	e = expr_new(p, EXPR_NOT, p->token.at);
+	if (!e || !deeper(p))
+		return NULL;
+	parser_next(p);
+	item = parse_not(p);
+	p->depth--;
+	return item && expr_append(p, e, item) ? e : NULL;
+}
+
+static struct expr *parse_chain(struct parser *p, enum expr_kind kind, const char *word, struct expr *(*below)(struct parser *))
+{
+	struct expr *left = below(p), *e;
+
+	if (!left || !parser_at_word(p, word))
+		return left;
+	e = expr_new(p, kind, left->at);
+	if (!e || !expr_append(p, e, left))
+		return NULL;
+	while (parser_take_word(p, word))
+		if (!expr_append(p, e, below(p)))
+			return NULL;
+	return e;
+}
+
+static struct expr *parse_and(struct parser *p)
+{
+	return parse_chain(p, EXPR_AND, "and", parse_not);
+}
+
+static struct expr *parse_or(struct parser *p)
+{
+	return parse_chain(p, EXPR_OR, "or", parse_and);
+}
+
+struct expr *parse_condition(struct parser *p)
+{
+	p->depth = 0;
+	p->nodes = 0;
+	return parse_or(p);
+}

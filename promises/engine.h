@@ -1,0 +1,237 @@
+/*
+ * The engine's own structures.
+ *
+ * rule (as written) -> live_rule (in force) -> promise (one, or one an instance) -> tree of nodes -> leaves, each watching one series.
+ * A sample goes series_watch -> leaf -> the nodes that use it -> up to the root, as far as something changes. Names that are not there yet
+ * wait in a topic (a family) by instance; quantifiers and promisers with a pattern listen at their topic.
+ */
+#ifndef KITH_PROMISES_ENGINE_H
+#define KITH_PROMISES_ENGINE_H
+
+#include <uthash.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/names.h"
+#include "model/model.h"
+#include "promises/grammar.h"
+#include "promises/promises.h"
+#include "promises/syntax.h"
+#include "promises/window.h"
+
+/* A new instance counts in a quantifier with its first values, or as unknown after this long */
+#define JOIN_WAIT (30 * NS_PER_S)
+#define ACTION_RETRY NS_PER_S /* after -EAGAIN */
+#define COST_EVERY 64         /* evaluations between two that are measured */
+
+struct promise;
+struct tree;
+struct live_rule;
+
+/* One part of a bound condition. Its value is what it was when its promise was last evaluated. */
+struct node {
+	const struct expr *e;
+	struct node *parent;
+	struct node *kids; /* contiguous */
+	struct tree *tree;
+	double number;     /* NaN: unknown */
+	uint16_t n_kids;
+	uint8_t truth;     /* enum kith_assessment */
+	bool latched;      /* margin: the comparison failed (under `not`: held) last */
+	union {
+		struct {
+			struct leaf *leaf;
+			struct node *next_user;
+			struct window *window; /* calls */
+			struct node *next_held;
+		};
+		struct quantifier *quantifier;
+	};
+};
+
+enum leaf_state { LEAF_WAITING, LEAF_BOUND, LEAF_ENDED };
+
+/* A series as a promise sees it */
+struct leaf {
+	struct series_watch watch;
+	struct tree *tree;
+	struct node *users;    /* names, and the calls over them */
+	struct leaf *next;     /* of the tree */
+	const struct series *series; /* while bound */
+	const struct expr *e;  /* the name */
+	enum leaf_state state;
+	struct slot *slot;     /* where it waits; NULL: its instance is the tree's own */
+	struct leaf *slot_next, **slot_link;
+};
+
+/* A condition bound to series: a promise's, or a quantifier's for one instance */
+struct tree {
+	struct promise *promise;
+	struct node *over;     /* of a quantifier's tree: the quantifier; NULL: the promise's own */
+	struct tree *next, **link; /* of the quantifier's */
+	struct leaf *leaves;
+	char *instance;        /* that SCOPE_QUANTIFIER means; NULL: none */
+	struct instance *bound; /* the same, while it lives */
+	bool joined, dead;
+	uint8_t counted;       /* its truth as the quantifier has counted it */
+	int64_t join_by;
+	unsigned n_nodes, size;
+	struct node nodes[];   /* [0] is the root */
+};
+
+struct quantifier {
+	struct node *node;
+	struct topic *topic;
+	struct quantifier *next, **link; /* of the topic's listeners */
+	struct tree *trees;
+	unsigned n_trees, n_joined, counts[3]; /* of the joined, by enum kith_assessment */
+};
+
+/* A family that promises name */
+struct topic {
+	UT_hash_handle hh;
+	char *name;
+	unsigned used;        /* by rules */
+	struct slot *slots;   /* instances that are named */
+	struct quantifier *quantifiers;
+	struct live_rule **rules; /* that mention it */
+	unsigned n_rules, size_rules;
+};
+
+struct slot {
+	UT_hash_handle hh;
+	struct topic *topic;
+	struct leaf *leaves;
+	char *name;
+};
+
+/* How often an action ran, and how it went */
+struct action_state {
+	const struct action *action;
+	int64_t *times;       /* ring of `at_most` starts */
+	unsigned n_times, next;
+	unsigned held_back;
+	bool running, waiting; /* waiting: to be run once it may, if the assessment is still the same */
+	int64_t again;        /* when; 0: not armed */
+	uint64_t runs, failures;
+	int last_status;
+	bool last_timed_out;
+	int64_t last_time;    /* it ended; 0: never */
+};
+
+struct promise {
+	struct promises *engine;
+	struct live_rule *live;
+	struct promise *next, **link; /* of the rule's */
+	struct tree *tree;
+	char *promiser;
+	char *instance;       /* of a promiser with a pattern; NULL: none */
+	struct instance *bound;
+	enum kith_assessment assessment, from, definite; /* from: before the last transition; definite: the last that was not unknown; unknown: none */
+	uint8_t truth;        /* of the body, now */
+	bool repaired, mending; /* mending: an action on broken was started since it broke */
+	bool assessed;        /* once at least */
+	bool dead;
+	int64_t since;
+	int64_t pending;      /* grace or settle end; 0: neither runs */
+	int64_t pending_since;
+	int64_t at;           /* the earliest of all deadlines; 0: none */
+	size_t heap_index;
+	struct node *held;    /* nodes whose window moves with time */
+	unsigned n_joining;
+	struct action_state *actions;
+	unsigned n_actions, n_running;
+	uint64_t evaluations, cpu_ns, transitions, started, failures;
+};
+
+struct live_rule {
+	struct rule *rule;
+	struct promise *promises, **tail;
+	unsigned n_promises;
+	bool applies;         /* `only on` says so */
+	bool bound;
+};
+
+/* An action that runs */
+struct run {
+	struct run *next;
+	uint64_t token;
+	struct promise *promise; /* NULL: gone meanwhile */
+	struct action_state *state;
+	char *name, *promiser, *program;
+};
+
+struct promises {
+	struct model *model;
+	struct promises_driver driver;
+	struct model_observer observer;
+	/* facts */
+	char *host, *zone, **tags;
+	size_t n_tags;
+
+	struct rules rules;
+	struct topic *topics;
+	struct promise **heap;
+	size_t n_heap, size_heap;
+	size_t n_promises;    /* room in the heap is kept for all of them */
+	int64_t armed;
+	int64_t now;          /* the latest time seen */
+	unsigned depth;       /* of calls that may evaluate: what ends meanwhile is freed at the end */
+	struct promise *dead_promises;
+	struct tree *dead_trees;
+	struct node **work;   /* scratch of one evaluation */
+	size_t size_work;
+	struct run *runs;
+	uint64_t token;
+	/* for promises_get */
+	struct promise **index;
+	size_t n_index;
+	bool index_valid;
+	struct buf because, place;
+	struct buf line;      /* for transitions */
+};
+
+/* ---- binding.c: trees, leaves, topics */
+int rule_bind(struct promises *p, struct live_rule *live, int64_t now);
+void rule_unbind(struct promises *p, struct live_rule *live);
+void binding_family(struct promises *p, const struct family *family, bool begins);
+void binding_instance(struct promises *p, struct instance *instance, bool begins);
+void graveyard_clear(struct promises *p);
+/* The instance that a name of this tree speaks of: "" nameless */
+const char *leaf_instance(const struct tree *tree, const struct expr *name);
+
+/* ---- evaluate.c */
+void leaf_event(struct series_watch *watch, const struct series *series, enum series_event event);
+void leaf_seed(struct leaf *leaf);       /* the users' values from the series as it stands */
+void tree_compute(struct tree *tree);    /* all of it, from the leaves up */
+void node_changed(struct node *node);    /* and what is above it */
+void quantifier_join(struct node *node, struct tree *tree); /* the tree counts from now on */
+void quantifier_leave(struct node *node, struct tree *tree);
+bool tree_ready(const struct tree *tree); /* each leaf has had a value */
+void promise_advance(struct promise *pr, int64_t now); /* windows and joining instances */
+
+/* ---- assess.c */
+void promise_assess(struct promise *pr, int64_t time);
+void promise_due(struct promise *pr, int64_t time); /* while pr->at <= time */
+void promise_schedule(struct promise *pr); /* sets pr->at anew */
+void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, const char *because);
+int heap_reserve(struct promises *p, size_t n);
+void heap_remove(struct promises *p, struct promise *pr);
+void engine_enter(struct promises *p);
+void engine_leave(struct promises *p); /* arms the driver, frees what ended */
+
+/* ---- mend.c */
+void actions_transition(struct promise *pr, enum kith_assessment from, int64_t time, const char *because);
+void actions_due(struct promise *pr, int64_t time);
+int64_t actions_next(const struct promise *pr);
+void actions_forget(struct promises *p, const struct promise *pr);
+
+/* ---- wording.c */
+void word_expr(struct buf *b, const struct expr *e, const struct tree *tree); /* as written, with the tree's instances */
+void word_value(struct buf *b, const struct node *node);
+void word_because(struct buf *b, const struct promise *pr); /* why it holds, fails or is unknown */
+void word_unknown(struct buf *b, const struct node *node);
+void word_duration(struct buf *b, int64_t ns);
+void word_mend(struct buf *b, const struct promise *pr);
+
+#endif

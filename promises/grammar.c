@@ -1,0 +1,757 @@
+/* The grammar's half for files: bundles, promises and their statements. After a fault it goes on at the next statement. */
+#include "promises/grammar.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/names.h"
+
+#define TIMEOUT_DEFAULT (30 * NS_PER_S)
+
+static const char *const statements[] = { "promiser", "promisee", "keep", "grace", "settle", "severity", "on", "only", "tell" };
+/* Words of the language's next version */
+static const char *const later[] = { "let",    "depends", "between", "matches", "stddev", "forecast", "age",
+                                     "changed", "some",    "records", "ack",     "silence" };
+
+/* ---- what both halves use --------------------------------------------------------------------------------------- */
+
+static void remember(struct parser *p)
+{
+	const struct token *t = &p->token;
+
+	if (!p->rule || t->kind == TOKEN_END)
+		return;
+	if (p->normal.length)
+		buf_putc(&p->normal, ' ');
+	buf_append(&p->normal, p->tokens.text + t->at, t->length);
+}
+
+void parser_next(struct parser *p)
+{
+	remember(p);
+	p->end = p->token.at + p->token.length;
+	tokens_next(&p->tokens, &p->token);
+	p->failed |= p->tokens.failed;
+}
+
+bool parser_at_word(const struct parser *p, const char *word)
+{
+	return p->token.kind == TOKEN_WORD && !strcmp(p->token.text, word);
+}
+
+bool parser_take_word(struct parser *p, const char *word)
+{
+	if (!parser_at_word(p, word))
+		return false;
+	parser_next(p);
+	return true;
+}
+
+bool parser_at_mark(const struct parser *p, unsigned mark)
+{
+	return p->token.kind == TOKEN_MARK && p->token.mark == mark;
+}
+
+bool parser_take_mark(struct parser *p, unsigned mark)
+{
+	if (!parser_at_mark(p, mark))
+		return false;
+	parser_next(p);
+	return true;
+}
+
+void parser_fault(struct parser *p, size_t at, size_t width, const char *hint, const char *format, ...)
+{
+	struct buf b = BUF_INIT;
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(&b, format, args);
+	va_end(args);
+	fault_add(p->tokens.faults, false, p->tokens.path, p->tokens.text, p->tokens.length, at, width, hint, "%s", buf_text(&b));
+	p->failed |= b.failed;
+	buf_free(&b);
+}
+
+void *parser_expected(struct parser *p, const char *what, const char *hint)
+{
+	const struct token *t = &p->token;
+	int width = (int)(t->length > 40 ? 40 : t->length);
+
+	if (t->kind == TOKEN_END)
+		parser_fault(p, t->at, 1, hint, "expected %s, found the end of the file", what);
+	else if (t->kind != TOKEN_FAULT)
+		parser_fault(p, t->at, t->length, hint, t->kind == TOKEN_STRING ? "expected %s, found %.*s" : "expected %s, found \"%.*s\"",
+		             what, width, p->tokens.text + t->at);
+	return NULL;
+}
+
+void *parser_take(struct parser *p, size_t size)
+{
+	void *at = arena_take(p->rule ? &p->rule->arena : &p->arena, size);
+
+	p->failed |= !at;
+	return at;
+}
+
+const char *parser_text(struct parser *p, const char *text, size_t length)
+{
+	const char *copy = arena_text(p->rule ? &p->rule->arena : &p->arena, text, length);
+
+	p->failed |= !copy;
+	return copy;
+}
+
+static bool is_percentile(const char *word)
+{
+	size_t n = strlen(word);
+
+	return word[0] == 'p' && (n == 3 || n == 4) && strspn(word + 1, "0123456789") == n - 1;
+}
+
+bool parser_not_yet(struct parser *p)
+{
+	bool is = p->token.kind == TOKEN_WORD && is_percentile(p->token.text);
+
+	for (size_t i = 0; p->token.kind == TOKEN_WORD && i < KITH_COUNT(later) && !is; i++)
+		is = !strcmp(p->token.text, later[i]);
+	if (is)
+		parser_fault(p, p->token.at, p->token.length, NULL, "\"%s\" is not supported yet in this version", p->token.text);
+	return is;
+}
+
+bool parser_duration(struct parser *p, const char *of, int64_t *ret_ns)
+{
+	const struct token *t = &p->token;
+	char what[80];
+
+	if (t->kind != TOKEN_NUMBER) {
+		snprintf(what, sizeof(what), "%s such as 10s", of);
+		parser_expected(p, what, NULL);
+		return false;
+	}
+	if (strcmp(t->unit, "s") != 0 && (t->number != 0 || *t->unit)) {
+		char hint[80];
+
+		snprintf(hint, sizeof(hint), "did you mean %.*ss?", (int)(t->length > 32 ? 32 : t->length), p->tokens.text + t->at);
+		parser_fault(p, t->at, t->length, *t->unit ? NULL : hint, "%s needs a unit of time: ms s m h d w", of);
+		return false;
+	}
+	if (t->number * 1e9 > (double)WINDOW_MAX) {
+		parser_fault(p, t->at, t->length, NULL, "%s is at most 366d", of);
+		return false;
+	}
+	*ret_ns = (int64_t)(t->number * 1e9 + 0.5);
+	parser_next(p);
+	return true;
+}
+
+/* To the next statement: a known word that begins a line, or a brace */
+static void resync(struct parser *p)
+{
+	for (; p->token.kind != TOKEN_END; parser_next(p)) {
+		if (parser_at_mark(p, '}'))
+			return;
+		if (p->token.kind != TOKEN_WORD || !p->token.first)
+			continue;
+		if (parser_at_word(p, "promise") || parser_at_word(p, "bundle"))
+			return;
+		for (size_t i = 0; i < KITH_COUNT(statements); i++)
+			if (parser_at_word(p, statements[i]))
+				return;
+		for (size_t i = 0; i < KITH_COUNT(later); i++)
+			if (parser_at_word(p, later[i]))
+				return;
+	}
+}
+
+/* ---- only on ---------------------------------------------------------------------------------------------------- */
+
+static struct fact *parse_fact_or(struct parser *p);
+
+static struct fact *fact_new(struct parser *p, enum fact_kind kind, struct fact *a, struct fact *b)
+{
+	struct fact *f = parser_take(p, sizeof(*f));
+
+	if (f)
+		*f = (struct fact){ .kind = kind, .a = a, .b = b };
+	return f;
+}
+
+static struct fact *parse_fact(struct parser *p)
+{
+	static const struct {
+		const char *word;
+		enum fact_kind kind;
+	} kinds[] = { { "tag", FACT_TAG }, { "host", FACT_HOST }, { "zone", FACT_ZONE } };
+	struct fact *f;
+
+	if (++p->depth > CONDITION_DEPTH_MAX)
+		return parser_expected(p, "less nesting", NULL);
+	if (parser_take_word(p, "not")) {
+		f = parse_fact(p);
+		return f ? fact_new(p, FACT_NOT, f, NULL) : NULL;
+	}
+	if (parser_take_mark(p, '(')) {
+		f = parse_fact_or(p);
+		if (f && !parser_take_mark(p, ')'))
+			return parser_expected(p, "\")\"", NULL);
+		return f;
+	}
+	for (size_t i = 0; i < KITH_COUNT(kinds); i++) {
+		if (!parser_take_word(p, kinds[i].word))
+			continue;
+		if (p->token.kind != TOKEN_STRING)
+			return parser_expected(p, "a string", NULL);
+		f = fact_new(p, kinds[i].kind, NULL, NULL);
+		if (f)
+			f->text = p->token.text;
+		parser_next(p);
+		return f;
+	}
+	return parser_expected(p, "tag, host or zone", "only on tag \"web\"");
+}
+
+static struct fact *parse_fact_chain(struct parser *p, const char *word, enum fact_kind kind, struct fact *(*below)(struct parser *))
+{
+	struct fact *left = below(p);
+
+	while (left && parser_take_word(p, word)) {
+		struct fact *right = below(p);
+
+		left = right ? fact_new(p, kind, left, right) : NULL;
+	}
+	return left;
+}
+
+static struct fact *parse_fact_and(struct parser *p)
+{
+	return parse_fact_chain(p, "and", FACT_AND, parse_fact);
+}
+
+static struct fact *parse_fact_or(struct parser *p)
+{
+	return parse_fact_chain(p, "or", FACT_OR, parse_fact_and);
+}
+
+/* `only` is taken; further ones narrow the first. */
+static bool parse_only(struct parser *p, struct fact **only)
+{
+	struct fact *f;
+
+	if (!parser_take_word(p, "on"))
+		return parser_expected(p, "\"on\"", "only on tag \"web\"");
+	p->depth = 0;
+	f = parse_fact_or(p);
+	if (f && *only)
+		f = fact_new(p, FACT_AND, *only, f);
+	if (f)
+		*only = f;
+	return f != NULL;
+}
+
+/* ---- statements ------------------------------------------------------------------------------------------------- */
+
+static bool parse_promiser(struct parser *p)
+{
+	struct rule *r = p->rule;
+	const struct token *t = &p->token;
+	const char *colon;
+
+	if (t->kind != TOKEN_NAME && t->kind != TOKEN_WORD && t->kind != TOKEN_STRING)
+		return parser_expected(p, "who promises, such as df:* or service:nginx", NULL);
+	r->promiser = t->text;
+	r->promiser_at = t->at;
+	r->promiser_width = t->length;
+	colon = t->kind == TOKEN_NAME ? strchr(t->text, ':') : NULL;
+	if (colon && !t->quoted && glob_is(colon, strlen(colon))) {
+		r->family = parser_text(p, t->text, (size_t)(colon - t->text));
+		r->instance = colon + 1;
+		if (strlen(r->family) > NAME_PART_MAX || strlen(r->instance) > NAME_INSTANCE_MAX) {
+			parser_fault(p, t->at, t->length, NULL, "this name is too long");
+			return false;
+		}
+	}
+	parser_next(p);
+	return true;
+}
+
+/* Comma-separated words */
+static bool parse_words(struct parser *p, const char *what, const char *const **ret_words, unsigned *ret_n)
+{
+	const char **words = parser_take(p, PROMISEES_MAX * sizeof(*words));
+	unsigned n = 0;
+
+	if (!words)
+		return false;
+	do {
+		const struct token *t = &p->token;
+
+		if (t->kind != TOKEN_WORD && t->kind != TOKEN_NAME && t->kind != TOKEN_STRING)
+			return parser_expected(p, what, NULL);
+		if (n >= PROMISEES_MAX) {
+			parser_fault(p, t->at, t->length, NULL, "more than %d words", PROMISEES_MAX);
+			return false;
+		}
+		words[n++] = t->text;
+		parser_next(p);
+	} while (parser_take_mark(p, ','));
+	*ret_words = words;
+	*ret_n = n;
+	return true;
+}
+
+/* The source from `at` on, blanks and comments as one blank */
+static const char *written(struct parser *p, size_t at, size_t end)
+{
+	struct tokens t = p->tokens;
+	struct token token = { 0 };
+	struct buf b = BUF_INIT;
+	size_t last = at;
+	const char *text;
+
+	t.at = at;
+	for (tokens_next(&t, &token); token.kind != TOKEN_END && token.at < end; tokens_next(&t, &token)) {
+		if (token.at > last && b.length)
+			buf_putc(&b, ' ');
+		buf_append(&b, t.text + token.at, token.length);
+		last = token.at + token.length;
+	}
+	p->failed |= b.failed || t.failed;
+	text = parser_text(p, buf_text(&b), b.length);
+	buf_free(&b);
+	return text;
+}
+
+static bool parse_keep(struct parser *p)
+{
+	size_t at = p->token.at;
+	struct expr *e = parse_condition(p);
+
+	if (!e)
+		return false;
+	p->rule->body = e;
+	p->rule->n_nodes = p->nodes;
+	p->rule->body_text = written(p, at, p->end);
+	if (p->token.kind == TOKEN_END || parser_at_mark(p, '}') || (p->token.kind == TOKEN_WORD && p->token.first))
+		return true;
+	if (p->token.kind == TOKEN_WORD) {
+		for (size_t i = 0; i < KITH_COUNT(statements); i++)
+			if (parser_at_word(p, statements[i]))
+				return true;
+		if (parser_at_word(p, "margin")) {
+			parser_fault(p, p->token.at, p->token.length, "write it right behind the value: x > 10% margin 2%",
+			             "a margin follows a comparison");
+			return false;
+		}
+		if (parser_not_yet(p))
+			return false;
+	}
+	return parser_expected(p, "an operator or the next statement", NULL);
+}
+
+static bool parse_severity(struct parser *p)
+{
+	const char *names[KITH_DEBUG + 1], *near;
+	char hint[96];
+
+	for (int s = KITH_EMERG; s <= KITH_DEBUG; s++) {
+		names[s] = severity_name((enum kith_priority)s);
+		if (parser_take_word(p, names[s])) {
+			p->rule->severity = (enum kith_priority)s;
+			return true;
+		}
+	}
+	near = p->token.kind == TOKEN_WORD ? suggest(p->token.text, p->token.text_length, names, KITH_COUNT(names)) : NULL;
+	if (near)
+		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
+	return parser_expected(p, "emergency, alert, critical, error, warning, notice, info or debug", near ? hint : NULL);
+}
+
+/* ---- actions ---------------------------------------------------------------------------------------------------- */
+
+static bool parse_argv(struct parser *p, struct action *a)
+{
+	const char **argv = parser_take(p, (ACTION_ARGS_MAX + 1) * sizeof(*argv));
+
+	if (!argv)
+		return false;
+	if (p->token.kind != TOKEN_STRING)
+		return parser_expected(p, "a program in quotes", "run \"/usr/local/bin/mend\" \"argument\"");
+	if (p->token.text[0] != '/') {
+		parser_fault(p, p->token.at, p->token.length, "no shell and no search path: begin with /",
+		             "a program is named by its whole path");
+		return false;
+	}
+	while (p->token.kind == TOKEN_STRING) {
+		if (a->n_args >= ACTION_ARGS_MAX) {
+			parser_fault(p, p->token.at, p->token.length, NULL, "more than %d arguments", ACTION_ARGS_MAX);
+			return false;
+		}
+		argv[a->n_args++] = p->token.text;
+		parser_next(p);
+	}
+	a->argv = argv;
+	return true;
+}
+
+static bool parse_at_most(struct parser *p, struct action *a)
+{
+	const struct token *t = &p->token;
+
+	if (!parser_take_word(p, "most"))
+		return parser_expected(p, "\"most\"", "at most 3 per 10m");
+	if (t->kind != TOKEN_NUMBER || *t->unit || t->number < 1 || t->number > ACTION_RUNS_MAX ||
+	    t->number != (double)(unsigned)t->number)
+		return parser_expected(p, "how many runs, from 1 to 1000", "at most 3 per 10m");
+	a->at_most = (unsigned)t->number;
+	parser_next(p);
+	if (!parser_take_word(p, "per"))
+		return parser_expected(p, "\"per\"", "at most 3 per 10m");
+	if (!parser_duration(p, "a time", &a->per))
+		return false;
+	if (!a->per) {
+		parser_fault(p, p->end - 1, 1, NULL, "the time of a limit is more than 0");
+		return false;
+	}
+	return true;
+}
+
+/* `on` is taken */
+static bool parse_on(struct parser *p)
+{
+	size_t at = p->token.at, width = p->token.length;
+	struct action *a = parser_take(p, sizeof(*a)), **tail = &p->rule->actions;
+
+	if (!a)
+		return false;
+	a->timeout = TIMEOUT_DEFAULT;
+	if (parser_take_word(p, "broken"))
+		a->when = KITH_BROKEN;
+	else if (parser_take_word(p, "kept"))
+		a->when = KITH_KEPT;
+	else if (parser_take_word(p, "unknown"))
+		a->when = KITH_UNKNOWN;
+	else
+		return parser_expected(p, "broken, kept or unknown", NULL);
+	if (!parser_take_word(p, "run"))
+		return parser_expected(p, "\"run\"", NULL);
+	if (!parse_argv(p, a))
+		return false;
+	for (;;) {
+		if (parser_take_word(p, "at")) {
+			if (!parse_at_most(p, a))
+				return false;
+		} else if (parser_take_word(p, "timeout")) {
+			if (!parser_duration(p, "a timeout", &a->timeout))
+				return false;
+			if (!a->timeout) {
+				parser_fault(p, p->end - 1, 1, NULL, "a timeout is more than 0");
+				return false;
+			}
+		} else {
+			break;
+		}
+	}
+	for (; *tail; tail = &(*tail)->next)
+		if ((*tail)->when == a->when) {
+			parser_fault(p, at, width, NULL, "\"on %s\" is there already", assessment_name(a->when));
+			return true;
+		}
+	*tail = a;
+	return true;
+}
+
+/* ---- promises --------------------------------------------------------------------------------------------------- */
+
+static bool statement(struct parser *p, size_t which)
+{
+	struct rule *r = p->rule;
+
+	switch (which) {
+	case 0:
+		return parse_promiser(p);
+	case 1:
+		return parse_words(p, "a word: who it is promised to", &r->promisees, &r->n_promisees);
+	case 2:
+		return parse_keep(p);
+	case 3:
+		return parser_duration(p, "grace", &r->grace);
+	case 4:
+		return parser_duration(p, "settle", &r->settle);
+	case 5:
+		return parse_severity(p);
+	case 6:
+		return parse_on(p);
+	case 7:
+		return parse_only(p, &r->only);
+	case 8:
+		return parse_words(p, "a word: whom to tell", &r->tells, &r->n_tells);
+	}
+	return false;
+}
+
+/* A word that begins no statement: its name, and where it may have been meant */
+static void unknown_statement(struct parser *p, const char *const *known, size_t n)
+{
+	const char *near;
+	char hint[96];
+
+	if (p->token.kind == TOKEN_WORD && parser_not_yet(p))
+		return;
+	near = p->token.kind == TOKEN_WORD ? suggest(p->token.text, p->token.text_length, known, n) : NULL;
+	if (near)
+		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
+	if (p->token.kind == TOKEN_WORD)
+		parser_fault(p, p->token.at, p->token.length, near ? hint : NULL, "unknown word \"%s\"", p->token.text);
+	else
+		parser_expected(p, p->rule ? "a statement or \"}\"" : "a promise or \"}\"", NULL);
+}
+
+static void parse_statements(struct parser *p, unsigned *seen)
+{
+	while (p->token.kind != TOKEN_END && !parser_at_mark(p, '}') && !p->failed) {
+		size_t i, at = p->token.at, width = p->token.length;
+
+		if (p->token.first && (parser_at_word(p, "promise") || parser_at_word(p, "bundle")))
+			return;
+		for (i = 0; i < KITH_COUNT(statements) && !parser_at_word(p, statements[i]); i++)
+			;
+		if (i == KITH_COUNT(statements) && parser_at_word(p, "promisees"))
+			i = 1;
+		if (i == KITH_COUNT(statements)) {
+			unknown_statement(p, statements, KITH_COUNT(statements));
+			parser_next(p);
+			resync(p);
+			continue;
+		}
+		parser_next(p);
+		if ((*seen & 1u << i) && i < 6)
+			parser_fault(p, at, width, NULL, "\"%s\" is there already", statements[i]);
+		*seen |= 1u << i;
+		if (!statement(p, i))
+			resync(p);
+	}
+}
+
+static bool label_valid(const char *text)
+{
+	for (; *text; text++)
+		if (*text == '.')
+			return false;
+	return true;
+}
+
+/* The name of a bundle or promise; NULL: told */
+static const char *parse_label(struct parser *p, const char *what)
+{
+	const char *text = p->token.text;
+
+	if (p->token.kind != TOKEN_WORD) {
+		char expected[64];
+
+		snprintf(expected, sizeof(expected), "the %s's name", what);
+		return parser_expected(p, expected, NULL);
+	}
+	if (!label_valid(text) || p->token.text_length > NAME_PART_MAX) {
+		parser_fault(p, p->token.at, p->token.length, NULL, "a %s's name has letters, digits, _ and -, at most %d", what,
+		             NAME_PART_MAX);
+		return NULL;
+	}
+	return text;
+}
+
+static const char *full_name(struct parser *p, const char *label)
+{
+	char text[NAME_PART_MAX * 2 + 2];
+	int n = snprintf(text, sizeof(text), "%s.%s", p->bundle, label);
+
+	return parser_text(p, text, (size_t)n);
+}
+
+static void rule_begin(struct parser *p)
+{
+	struct rule *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		p->failed = true;
+		return;
+	}
+	r->severity = KITH_WARNING;
+	r->path = strdup(p->tokens.path);
+	p->failed |= !r->path;
+	r->file = p->file;
+	if (p->rules->last)
+		p->rules->last->next = r;
+	else
+		p->rules->first = r;
+	p->rules->last = r;
+	p->rule = r;
+	p->tokens.arena = &r->arena;
+	buf_reset(&p->normal);
+}
+
+static struct fact *fact_copy(struct parser *p, const struct fact *f)
+{
+	struct fact *copy;
+
+	if (!f)
+		return NULL;
+	copy = fact_new(p, f->kind, fact_copy(p, f->a), fact_copy(p, f->b));
+	if (copy && f->text)
+		copy->text = parser_text(p, f->text, strlen(f->text));
+	return copy;
+}
+
+static void rule_end(struct parser *p, unsigned seen, size_t at, size_t width)
+{
+	struct rule *r = p->rule;
+
+	if (!(seen & 1))
+		parser_fault(p, at, width, "promiser df:*", "this promise has no promiser");
+	if (!(seen & 4))
+		parser_fault(p, at, width, "keep memory:available_percent > 5%", "this promise has no condition");
+	if (p->only) {
+		struct fact *bundle = fact_copy(p, p->only);
+
+		r->only = r->only && bundle ? fact_new(p, FACT_AND, bundle, r->only) : bundle;
+	}
+	p->failed |= p->normal.failed;
+	r->text = parser_text(p, buf_text(&p->normal), p->normal.length);
+	p->rule = NULL;
+	p->tokens.arena = &p->arena;
+}
+
+/* At `promise` */
+static void parse_promise(struct parser *p)
+{
+	const char *label;
+	unsigned seen = 0;
+	size_t at = p->token.at, width = p->token.length;
+
+	rule_begin(p);
+	if (p->failed)
+		return;
+	parser_next(p);
+	for (; p->line_at < at; p->line_at++)
+		p->line += p->tokens.text[p->line_at] == '\n';
+	p->rule->line = p->line + 1;
+	label = parse_label(p, "promise");
+	p->rule->name = full_name(p, label ? label : "");
+	if (label) {
+		at = p->rule->name_at = p->token.at;
+		width = p->rule->name_width = p->token.length;
+		parser_next(p);
+	} else if (!parser_at_mark(p, '{')) {
+		resync(p);
+	}
+	if (parser_take_mark(p, '{')) {
+		parse_statements(p, &seen);
+		if (parser_at_mark(p, '}')) {
+			/* The brace is of the promise, the token behind it no longer. */
+			rule_end(p, seen, at, width);
+			parser_next(p);
+			return;
+		}
+		parser_expected(p, "\"}\" at the promise's end", NULL);
+	} else if (label) {
+		parser_expected(p, "\"{\"", NULL);
+		seen = ~0u;
+		resync(p);
+	}
+	p->rule->name = p->rule->name ? p->rule->name : "";
+	rule_end(p, ~0u, at, width);
+}
+
+/* ---- bundles and files ------------------------------------------------------------------------------------------ */
+
+static void parse_bundle_items(struct parser *p)
+{
+	static const char *const known[] = { "promise", "only" };
+
+	while (p->token.kind != TOKEN_END && !parser_at_mark(p, '}') && !parser_at_word(p, "bundle") && !p->failed) {
+		if (parser_at_word(p, "promise")) {
+			parse_promise(p);
+		} else if (parser_take_word(p, "only")) {
+			if (!parse_only(p, &p->only))
+				resync(p);
+		} else {
+			unknown_statement(p, known, KITH_COUNT(known));
+			parser_next(p);
+			while (p->token.kind != TOKEN_END && !parser_at_mark(p, '}') &&
+			       !(p->token.first && (parser_at_word(p, "promise") || parser_at_word(p, "bundle") ||
+			                            parser_at_word(p, "only"))))
+				parser_next(p);
+		}
+	}
+}
+
+/* `bundle` is taken */
+static void parse_bundle(struct parser *p)
+{
+	const char *label = parse_label(p, "bundle");
+
+	p->bundle = label ? label : "";
+	p->only = NULL;
+	if (label)
+		parser_next(p);
+	if (!parser_take_mark(p, '{')) {
+		if (label)
+			parser_expected(p, "\"{\"", NULL);
+		while (p->token.kind != TOKEN_END && !parser_at_word(p, "promise") && !parser_at_word(p, "bundle"))
+			parser_next(p);
+		if (parser_at_word(p, "bundle"))
+			return;
+	}
+	parse_bundle_items(p);
+	if (!parser_take_mark(p, '}'))
+		parser_expected(p, "\"}\" at the bundle's end", NULL);
+}
+
+int grammar_read(const struct promises_file *file, struct rules *rules, struct faults *faults)
+{
+	struct parser p = { .tokens = { .path = file->path, .text = file->text, .length = file->length, .faults = faults },
+		            .rules = rules, .file = file };
+
+	p.tokens.arena = &p.arena;
+	tokens_next(&p.tokens, &p.token);
+	while (p.token.kind != TOKEN_END && !p.failed) {
+		if (parser_take_word(&p, "bundle")) {
+			parse_bundle(&p);
+			continue;
+		}
+		if (parser_at_word(&p, "promise"))
+			parser_fault(&p, p.token.at, p.token.length, "bundle NAME { promise … }", "a promise stands in a bundle");
+		else
+			parser_expected(&p, "\"bundle\"", NULL);
+		do
+			parser_next(&p);
+		while (p.token.kind != TOKEN_END && !parser_at_word(&p, "bundle"));
+	}
+	buf_free(&p.normal);
+	arena_free(&p.arena);
+	return p.failed ? -ENOMEM : 0;
+}
+
+void rule_free(struct rule *rule)
+{
+	arena_free(&rule->arena);
+	free(rule->fault);
+	free(rule->path);
+	free(rule);
+}
+
+void rules_free(struct rules *rules)
+{
+	while (rules->first) {
+		struct rule *next = rules->first->next;
+
+		rule_free(rules->first);
+		rules->first = next;
+	}
+	rules->last = NULL;
+}

@@ -1,0 +1,475 @@
+/* The engine as a whole: made, loaded, asked, freed. */
+#include "promises/promises.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "promises/engine.h"
+#include "promises/typing.h"
+
+#define FILE_LENGTH_MAX ((size_t)8 << 20)
+
+/* ---- facts -------------------------------------------------------------------------------------------------------- */
+
+static void facts_clear(struct promises *p)
+{
+	for (size_t i = 0; i < p->n_tags; i++)
+		free(p->tags[i]);
+	free(p->tags);
+	free(p->host);
+	free(p->zone);
+	p->tags = NULL;
+	p->host = p->zone = NULL;
+	p->n_tags = 0;
+}
+
+static int facts_copy(struct promises *p, const struct promises_facts *facts)
+{
+	p->host = strdup(facts && facts->host ? facts->host : "");
+	p->zone = strdup(facts && facts->zone ? facts->zone : "");
+	if (!p->host || !p->zone)
+		return -ENOMEM;
+	if (!facts || !facts->n_tags)
+		return 0;
+	p->tags = calloc(facts->n_tags, sizeof(*p->tags));
+	if (!p->tags)
+		return -ENOMEM;
+	for (; p->n_tags < facts->n_tags; p->n_tags++) {
+		p->tags[p->n_tags] = strdup(facts->tags[p->n_tags]);
+		if (!p->tags[p->n_tags])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void promises_set_facts(struct promises *p, const struct promises_facts *facts)
+{
+	struct promises old = *p;
+
+	p->tags = NULL;
+	p->host = p->zone = NULL;
+	p->n_tags = 0;
+	if (facts_copy(p, facts) < 0) {
+		facts_clear(p);
+		p->tags = old.tags;
+		p->host = old.host;
+		p->zone = old.zone;
+		p->n_tags = old.n_tags;
+		return;
+	}
+	facts_clear(&old);
+}
+
+/* A zone holds what is below it: "ams" is said of a host in ams/r1 too. */
+static bool zone_is(const char *pattern, const char *zone)
+{
+	size_t n = strlen(pattern);
+
+	if (!*zone)
+		return false;
+	return glob_match(pattern, n, zone) || (!strncmp(pattern, zone, n) && zone[n] == '/');
+}
+
+static bool fact_holds(const struct promises *p, const struct fact *f)
+{
+	switch (f->kind) {
+	case FACT_AND:
+		return fact_holds(p, f->a) && fact_holds(p, f->b);
+	case FACT_OR:
+		return fact_holds(p, f->a) || fact_holds(p, f->b);
+	case FACT_NOT:
+		return !fact_holds(p, f->a);
+	case FACT_HOST:
+		return glob_match(f->text, strlen(f->text), p->host);
+	case FACT_ZONE:
+		return zone_is(f->text, p->zone);
+	case FACT_TAG:
+		for (size_t i = 0; i < p->n_tags; i++)
+			if (glob_match(f->text, strlen(f->text), p->tags[i]))
+				return true;
+		return false;
+	}
+	return false;
+}
+
+/* ---- new and free ------------------------------------------------------------------------------------------------- */
+
+static void on_family(const struct family *family, bool begins, void *user)
+{
+	binding_family(user, family, begins);
+}
+
+static void on_instance(struct instance *instance, bool begins, void *user)
+{
+	binding_instance(user, instance, begins);
+}
+
+int promises_new(struct model *m, const struct promises_driver *driver, const struct promises_facts *facts,
+                 struct promises **ret_promises)
+{
+	struct promises *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->model = m;
+	if (driver)
+		p->driver = *driver;
+	if (facts_copy(p, facts) < 0) {
+		facts_clear(p);
+		free(p);
+		return -ENOMEM;
+	}
+	p->observer = (struct model_observer){ .user = p, .on_family = on_family, .on_instance = on_instance };
+	if (m)
+		model_observe(m, &p->observer);
+	*ret_promises = p;
+	return 0;
+}
+
+static void live_drop(struct promises *p, struct rule *rule)
+{
+	if (!rule->live)
+		return;
+	rule_unbind(p, rule->live);
+	/* Promises that ended still point at it until they are freed. */
+	if (!p->depth)
+		graveyard_clear(p);
+	free(rule->live);
+	rule->live = NULL;
+}
+
+void promises_free(struct promises *p)
+{
+	if (!p)
+		return;
+	if (p->model)
+		model_unobserve(p->model, &p->observer);
+	for (struct rule *r = p->rules.first; r; r = r->next)
+		live_drop(p, r);
+	graveyard_clear(p);
+	rules_free(&p->rules);
+	while (p->runs) {
+		struct run *run = p->runs;
+
+		p->runs = run->next;
+		free(run->name);
+		free(run->promiser);
+		free(run->program);
+		free(run);
+	}
+	facts_clear(p);
+	free(p->heap);
+	free(p->work);
+	free(p->index);
+	buf_free(&p->because);
+	buf_free(&p->place);
+	buf_free(&p->line);
+	free(p);
+}
+
+/* ---- reading and checking ----------------------------------------------------------------------------------------- */
+
+struct named {
+	UT_hash_handle hh;
+	struct rule *rule;
+};
+
+static void names_free(struct named *names, struct named *all)
+{
+	HASH_CLEAR(hh, names);
+	free(all);
+}
+
+static size_t count_rules(const struct rules *rules)
+{
+	size_t n = 0;
+
+	for (const struct rule *r = rules->first; r; r = r->next)
+		n++;
+	return n;
+}
+
+/* By name. -ENOMEM. The first of two of one name is found. */
+static int names_make(const struct rules *rules, struct named **ret_names, struct named **ret_all)
+{
+	struct named *names = NULL, *found, *all = calloc(count_rules(rules) + 1, sizeof(*all)), *next = all;
+
+	if (!all)
+		return -ENOMEM;
+	for (struct rule *r = rules->first; r; r = r->next) {
+		HASH_FIND_STR(names, r->name, found);
+		if (found)
+			continue;
+		next->rule = r;
+		HASH_ADD_KEYPTR(hh, names, r->name, strlen(r->name), next);
+		if (!next->hh.tbl) {
+			names_free(names, all);
+			return -ENOMEM;
+		}
+		next++;
+	}
+	*ret_names = names;
+	*ret_all = all;
+	return 0;
+}
+
+static void check_duplicate(struct faults *faults, const struct named *names, const struct rule *r)
+{
+	const struct promises_file *file = r->file;
+	struct named *found;
+	char hint[512];
+
+	HASH_FIND_STR(names, r->name, found);
+	if (!found || found->rule == r || !r->name_width)
+		return;
+	snprintf(hint, sizeof(hint), "the other is at %.400s:%u", found->rule->path, found->rule->line);
+	fault_add(faults, false, file->path, file->text, file->length, r->name_at, r->name_width, hint,
+	          "there is a promise \"%s\" already", r->name);
+}
+
+/* All files into *rules, checked. -EINVAL: there are errors; -ENOMEM. *rules is the caller's to free either way. */
+static int read_all(const struct promises *p, const struct promises_file *files, size_t n, struct rules *rules, struct faults *faults)
+{
+	struct typing t = { .model = p->model, .faults = faults };
+	struct named *names, *all;
+	unsigned before = faults->n_errors;
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		if (files[i].length > FILE_LENGTH_MAX)
+			fault_add(faults, false, files[i].path, NULL, 0, 0, 0, "split it", "the file is larger than 8 MiB");
+		else
+			err = grammar_read(&files[i], rules, faults);
+	}
+	if (!err)
+		err = names_make(rules, &names, &all);
+	if (err < 0)
+		return err;
+	for (struct rule *r = rules->first; r; r = r->next) {
+		t.path = r->file->path;
+		t.text = r->file->text;
+		t.length = r->file->length;
+		check_duplicate(faults, names, r);
+		typing_check(&t, r);
+		r->file = NULL; /* not the engine's any longer */
+	}
+	names_free(names, all);
+	return faults->n_errors > before ? -EINVAL : 0;
+}
+
+int promises_check(struct promises *p, const struct promises_file *files, size_t n, struct faults *faults)
+{
+	struct rules rules = { 0 };
+	int err = read_all(p, files, n, &rules, faults);
+
+	rules_free(&rules);
+	return err;
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------------------ */
+
+/* The old rule that goes on in the place of the new one: the same text, in force then and now */
+static bool is_same(const struct promises *p, const struct rule *old, const struct rule *new)
+{
+	return old && old->live && !strcmp(old->text, new->text) && (!new->only || fact_holds(p, new->only));
+}
+
+/* A promise that was said to be broken is no longer spoken of: its readers hear it. */
+static void say_gone(const struct rule *r, int64_t now)
+{
+	for (struct promise *pr = r->live ? r->live->promises : NULL, *next; pr; pr = next) {
+		next = pr->next;
+		if (pr->assessment == KITH_BROKEN) {
+			pr->dead = true; /* its actions do not run */
+			promise_set(pr, KITH_UNKNOWN, now, "the promise was changed or taken out");
+			pr->dead = false;
+		}
+	}
+}
+
+static int bind_new(struct promises *p, struct rules *rules, const struct named *names, int64_t now)
+{
+	struct named *old;
+	int err = 0;
+
+	for (struct rule *r = rules->first; r && !err; r = r->next) {
+		if (r->only && !fact_holds(p, r->only))
+			continue;
+		HASH_FIND_STR(names, r->name, old);
+		if (old && is_same(p, old->rule, r))
+			continue;
+		r->live = calloc(1, sizeof(*r->live));
+		if (!r->live)
+			return -ENOMEM;
+		r->live->rule = r;
+		err = rule_bind(p, r->live, now);
+	}
+	return err;
+}
+
+/* Puts unchanged old rules in the place of their new twins; what is left of the old ones ends. */
+static void commit(struct promises *p, struct rules *rules, const struct named *names, int64_t now)
+{
+	struct rules merged = { 0 }, gone = { 0 };
+	struct rule **tail = &merged.first, **gone_tail = &gone.first, *next;
+	struct named *old;
+
+	for (struct rule *r = rules->first; r; r = next) {
+		struct rule *keep = r;
+
+		next = r->next;
+		HASH_FIND_STR(names, r->name, old);
+		if (old && !r->live && is_same(p, old->rule, r)) {
+			char *path = r->path;
+
+			keep = old->rule;
+			r->path = keep->path;
+			keep->path = path;
+			keep->line = r->line;
+			rule_free(r);
+		}
+		*tail = keep == r ? r : NULL;
+		if (keep == r) {
+			r->next = NULL;
+			tail = &r->next;
+			merged.last = r;
+		} else {
+			/* Still chained among the old: taken out below, put in here. */
+			struct rule **at = &p->rules.first;
+
+			while (*at != keep)
+				at = &(*at)->next;
+			*at = keep->next;
+			keep->next = NULL;
+			*tail = keep;
+			tail = &keep->next;
+			merged.last = keep;
+		}
+	}
+	for (struct rule *r = p->rules.first; r; r = next) {
+		next = r->next;
+		r->next = NULL;
+		*gone_tail = r;
+		gone_tail = &r->next;
+	}
+	p->rules = merged;
+	p->index_valid = false;
+	for (struct rule *r = gone.first; r; r = r->next) {
+		say_gone(r, now);
+		if (r->live)
+			rule_unbind(p, r->live);
+	}
+	if (p->depth == 1)
+		graveyard_clear(p);
+	for (struct rule *r = gone.first; r; r = r->next) {
+		free(r->live);
+		r->live = NULL;
+	}
+	rules_free(&gone);
+	*rules = (struct rules){ 0 };
+}
+
+static void assess_new(struct promises *p, int64_t now)
+{
+	for (struct rule *r = p->rules.first; r; r = r->next)
+		for (struct promise *pr = r->live ? r->live->promises : NULL, *next; pr; pr = next) {
+			next = pr->next;
+			if (!pr->assessed) {
+				pr->assessed = true;
+				promise_assess(pr, now);
+			}
+		}
+}
+
+int promises_load(struct promises *p, const struct promises_file *files, size_t n, int64_t now, struct faults *faults)
+{
+	struct rules rules = { 0 };
+	struct named *names = NULL, *all = NULL;
+	int err;
+
+	if (p->depth)
+		return -EBUSY;
+	err = read_all(p, files, n, &rules, faults);
+	if (!err)
+		err = names_make(&p->rules, &names, &all);
+	if (err < 0) {
+		rules_free(&rules);
+		return err;
+	}
+	engine_enter(p);
+	if (now > p->now)
+		p->now = now;
+	err = bind_new(p, &rules, names, now);
+	if (err < 0) {
+		for (struct rule *r = rules.first; r; r = r->next)
+			if (r->live)
+				rule_unbind(p, r->live);
+		graveyard_clear(p);
+		for (struct rule *r = rules.first; r; r = r->next)
+			free(r->live);
+		rules_free(&rules);
+	} else {
+		commit(p, &rules, names, now);
+		assess_new(p, now);
+	}
+	names_free(names, all);
+	engine_leave(p);
+	return err;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------------- */
+
+size_t promises_count(const struct promises *p)
+{
+	return p->n_promises;
+}
+
+static int index_make(struct promises *p)
+{
+	struct promise **index;
+	size_t n = 0;
+
+	if (p->index_valid)
+		return 0;
+	index = realloc(p->index, (p->n_promises + 1) * sizeof(struct promise *));
+	if (!index)
+		return -ENOMEM;
+	p->index = index;
+	for (struct rule *r = p->rules.first; r; r = r->next)
+		for (struct promise *pr = r->live ? r->live->promises : NULL; pr; pr = pr->next)
+			index[n++] = pr;
+	p->n_index = n;
+	p->index_valid = true;
+	return 0;
+}
+
+int promises_get(const struct promises *p_, size_t index, struct promise_info *ret_info)
+{
+	/* The index and the texts are made when asked for: nothing that a caller could see of the engine's state. */
+	struct promises *p = (struct promises *)(uintptr_t)p_;
+	const struct promise *pr;
+	const struct rule *r;
+
+	if (index_make(p) < 0)
+		return -ENOMEM;
+	if (index >= p->n_index)
+		return -ENOENT;
+	pr = p->index[index];
+	r = pr->live->rule;
+	buf_reset(&p->because);
+	word_because(&p->because, pr);
+	buf_reset(&p->place);
+	buf_printf(&p->place, "%s:%u", r->path, r->line);
+	if (p->because.failed || p->place.failed)
+		return -ENOMEM;
+	*ret_info = (struct promise_info){
+		.name = r->name, .promiser = pr->promiser, .promisees = r->promisees, .n_promisees = r->n_promisees,
+		.assessment = pr->assessment, .since = pr->since, .severity = r->severity, .because = buf_text(&p->because),
+		.body = r->body_text, .place = buf_text(&p->place), .repaired = pr->assessment == KITH_KEPT && pr->repaired,
+		.evaluations = pr->evaluations, .cpu_ns = pr->cpu_ns, .transitions = pr->transitions, .actions = pr->started,
+		.failures = pr->failures,
+	};
+	return 0;
+}

@@ -1,0 +1,134 @@
+/* What a promise's text becomes: the tree of its condition and what stands around it. All lives in the rule's arena. */
+#ifndef KITH_PROMISES_SYNTAX_H
+#define KITH_PROMISES_SYNTAX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plugin.h"
+#include "promises/arena.h"
+
+struct promises_file;
+
+#define CONDITION_NODES_MAX 1000 /* bounds the recursion over a condition */
+#define CONDITION_DEPTH_MAX 100  /* of parentheses */
+#define ACTION_ARGS_MAX 64
+#define ACTION_RUNS_MAX 1000     /* N of `at most N per T` */
+#define PROMISEES_MAX 64
+#define WINDOW_MAX (INT64_C(366) * 86400 * 1000000000) /* ns: also of grace, settle, timeout */
+#define WINDOW_MIN INT64_C(1000000)
+#define UNIT_LENGTH 32
+
+enum expr_kind {
+	EXPR_NUMBER,
+	EXPR_STRING,
+	EXPR_BOOL,
+	EXPR_NAME,
+	EXPR_CALL,       /* items[0] is the name */
+	EXPR_ARITH,      /* two items */
+	EXPR_MINUS,      /* one item */
+	EXPR_COMPARE,    /* two items */
+	EXPR_IN,         /* items[0] in items[1…] */
+	EXPR_AND,        /* two items or more */
+	EXPR_OR,
+	EXPR_NOT,
+	EXPR_QUANTIFIER, /* items[0] */
+};
+
+enum expr_op {
+	OP_NONE,
+	OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_DIVIDE,
+	OP_EQUAL, OP_UNEQUAL, OP_LESS, OP_LESS_EQUAL, OP_GREATER, OP_GREATER_EQUAL,
+	OP_ALL, OP_ANY, OP_NONE_OF,
+	OP_RATE, OP_DELTA, OP_AVG, OP_MIN, OP_MAX, OP_SUM, OP_COUNT,
+};
+
+enum expr_type {
+	TYPE_ANY, /* of a family that is not there */
+	TYPE_NUMBER,
+	TYPE_STATE,
+	TYPE_STRING,
+	TYPE_TRUTH,
+};
+
+/* Which instance a name speaks of */
+enum name_scope {
+	SCOPE_ITSELF,     /* the one that it names */
+	SCOPE_PROMISER,   /* that of a promiser with a pattern */
+	SCOPE_QUANTIFIER, /* each one in turn */
+};
+
+struct expr {
+	enum expr_kind kind;
+	enum expr_op op;
+	size_t at, width; /* in the file's text */
+	struct expr **items;
+	unsigned n_items;
+	bool constant;    /* names no series */
+	bool negated;     /* under an odd number of `not` and `none`: margin works the other way round */
+
+	double number;    /* number, truth (0, 1); of a string compared with a state: its index */
+	char unit[UNIT_LENGTH]; /* of the result: set by the check, of literals by the grammar */
+	enum expr_type type;
+	const char *text; /* of a string */
+	double margin;    /* NaN: none */
+	const char *margin_unit;
+	size_t margin_at, margin_width;
+	int64_t window;   /* ns; 0: none */
+
+	/* a name; a quantifier's pattern */
+	const char *family, *instance, *metric; /* instance "" for the nameless one */
+	bool pattern, three; /* three parts */
+	enum name_scope scope;
+	/* of a name, once its family is there */
+	uint32_t metric_kind, metric_flags;
+	int metric_index;    /* -1: unknown */
+};
+
+enum fact_kind { FACT_TAG, FACT_HOST, FACT_ZONE, FACT_AND, FACT_OR, FACT_NOT };
+struct fact {
+	enum fact_kind kind;
+	struct fact *a, *b;
+	const char *text;
+};
+
+struct action {
+	struct action *next;
+	enum kith_assessment when;
+	const char *const *argv;
+	unsigned n_args;
+	unsigned at_most; /* 0: no limit */
+	int64_t per;      /* ns */
+	int64_t timeout;  /* ns */
+};
+
+/* One promise as written: a promise for each of its promiser's instances, or one */
+struct rule {
+	struct arena arena;
+	const char *name; /* bundle.promise */
+	const char *text; /* its tokens with a blank between: the same text is the same promise */
+	char *path;       /* malloc: replaced by a reload that finds the same text */
+	unsigned line;
+	const struct promises_file *file; /* while it is read */
+	size_t name_at, name_width;
+	const char *promiser;         /* as written */
+	const char *family, *instance; /* of the promiser; family NULL unless it is a pattern */
+	size_t promiser_at, promiser_width;
+	const char *const *promisees;
+	unsigned n_promisees;
+	const char *const *tells;
+	unsigned n_tells;
+	struct fact *only; /* NULL: everywhere */
+	struct expr *body;
+	const char *body_text;
+	int64_t grace, settle; /* ns */
+	enum kith_priority severity;
+	struct action *actions;
+	unsigned n_nodes;
+	char *fault; /* malloc: the body does not suit a family that came later; NULL */
+	struct rule *next;
+	struct live_rule *live; /* set while it is in force */
+};
+
+#endif
