@@ -443,7 +443,7 @@ struct kith_key {
 	uint32_t length;
 };
 #define KITH_KEY(name) { name, sizeof(name) - 1 }
-#define KITH_KEY_ABSENT 0xffffff00u /* in `at`, and above: not in this file; looked for again after 256 reads */
+#define KITH_KEY_ABSENT 0xfffffff0u /* in `at`, and above: not in this file; looked for again after 16 reads */
 
 static inline int kith_key_is_at(const char *text, size_t length, size_t at, const struct kith_key *key)
 {

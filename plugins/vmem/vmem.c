@@ -70,7 +70,7 @@ static const struct kith_option options[] = {
 
 /* A line of the file, by place */
 struct line {
-	kith_id id; /* KITH_ID_NONE: over the cap of instances */
+	kith_id id; /* KITH_ID_NONE: over the cap of instances, or no name that a series can have */
 	uint32_t length;
 	char *key; /* as in the file, with the blank behind it */
 };
@@ -132,7 +132,7 @@ static int add_line(struct state *s, const char *key, size_t length)
 	memcpy(name, key, length - 1);
 	name[length - 1] = '\0';
 	r = s->h->series(s->h, gauge ? VMPAGE : VMEVENT, name + (strncmp(name, "nr_", 3) == 0 ? 3 : 0), &l->id);
-	return r == -ENOSPC ? 0 : r;
+	return r == -ENOSPC || r == -EINVAL ? 0 : r; /* without a series, then */
 }
 
 /* The entry of a line's key; `place` is where it was the last time */

@@ -571,6 +571,60 @@ START_TEST(every_prefix)
 }
 END_TEST
 
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* Changes 1 to 8 bytes of a text, to digits, blanks, ends of lines and anything else */
+static void mutate(char *text, size_t length, uint64_t *random)
+{
+	static const char likely[] = "0123456789  \n\n:-\t";
+
+	for (uint64_t n = next_random(random) % 8 + 1; n > 0; n--) {
+		uint64_t r = next_random(random);
+
+		text[r % length] = r & 0x10000 ? likely[(r >> 20) % (sizeof(likely) - 1)] : (char)(r >> 24 | 1);
+	}
+}
+
+/* Nonsense in, no matter what comes out; the sanitizers watch. The plugin stays up and takes the good text after. */
+START_TEST(mutations)
+{
+	const char *path = cuts[_i].path, *tree = cuts[_i].tree;
+	char *text = plugin_text(tree, path), *bad = strdup(text), root[64];
+	uint64_t random = 0x9e3779b97f4a7c15 + (uint64_t)_i;
+	size_t length = strlen(text);
+	struct fake_host *f;
+
+	fake_tree_new(root);
+	plugin_copy(tree, "/proc/meminfo", root);
+	plugin_copy(tree, "/proc/vmstat", root);
+	plugin_copy(tree, path, root);
+	f = fake_host_new(plugin_load(cuts[_i].plugin), root);
+	if (strcmp(cuts[_i].plugin, "vmem") == 0)
+		fake_host_option(f, "verbose", "true");
+	ck_assert_int_eq(fake_host_start(f), 0);
+	for (int i = 0; i < 300; i++) {
+		memcpy(bad, text, length);
+		mutate(bad, length, &random);
+		ck_assert_int_eq(fake_write(root, path, bad), 0);
+		fake_host_sample(f);
+	}
+	ck_assert_int_eq(fake_write(root, path, text), 0);
+	for (int i = 0; i < 20; i++)
+		fake_host_sample(f); /* a key that was missing is looked for again after 16 reads */
+	ck_assert_int_eq(fake_host_sample(f), 0);
+	fake_host_free(f);
+	fake_tree_free(root);
+	free(text);
+	free(bad);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("plugins");
@@ -610,6 +664,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, start_stop, 0, N_NAMES);
 	tcase_add_loop_test(t, steady, 0, N_NAMES);
 	tcase_add_loop_test(t, documented, 0, N_NAMES);
+	tcase_add_loop_test(t, mutations, 0, (int)(sizeof(cuts) / sizeof(cuts[0])));
 	tcase_add_loop_test(t, every_prefix, 0, (int)(sizeof(cuts) / sizeof(cuts[0])));
 	suite_add_tcase(s, t);
 	return s;
