@@ -82,11 +82,12 @@ void *parser_expected(struct parser *p, const char *what, const char *hint)
 	const struct token *t = &p->token;
 	int width = (int)(t->length > 40 ? 40 : t->length);
 
-	if (t->kind == TOKEN_END)
+	if (t->kind == TOKEN_END && !p->end_told)
 		parser_fault(p, t->at, 1, hint, "expected %s, found the end of the file", what);
-	else if (t->kind != TOKEN_FAULT)
+	else if (t->kind != TOKEN_FAULT && t->kind != TOKEN_END)
 		parser_fault(p, t->at, t->length, hint, t->kind == TOKEN_STRING ? "expected %s, found %.*s" : "expected %s, found \"%.*s\"",
 		             what, width, p->tokens.text + t->at);
+	p->end_told |= t->kind == TOKEN_END;
 	return NULL;
 }
 
@@ -315,7 +316,8 @@ static const char *written(struct parser *p, size_t at, size_t end)
 	const char *text;
 
 	t.at = at;
-	for (tokens_next(&t, &token); token.kind != TOKEN_END && token.at < end; tokens_next(&t, &token)) {
+	t.length = end; /* what comes behind is read, and judged, once */
+	for (tokens_next(&t, &token); token.kind != TOKEN_END; tokens_next(&t, &token)) {
 		if (token.at > last && b.length)
 			buf_putc(&b, ' ');
 		buf_append(&b, t.text + token.at, token.length);
@@ -669,6 +671,21 @@ static void parse_promise(struct parser *p)
 
 /* ---- bundles and files ------------------------------------------------------------------------------------------ */
 
+/* To the next promise, over a block of its own */
+static void skip_item(struct parser *p)
+{
+	unsigned open = 0;
+
+	for (; p->token.kind != TOKEN_END; parser_next(p)) {
+		if (p->token.first && (parser_at_word(p, "promise") || parser_at_word(p, "bundle") || parser_at_word(p, "only")))
+			return;
+		if (parser_at_mark(p, '{'))
+			open++;
+		if (parser_at_mark(p, '}') && !open--)
+			return;
+	}
+}
+
 static void parse_bundle_items(struct parser *p)
 {
 	static const char *const known[] = { "promise", "only" };
@@ -682,10 +699,7 @@ static void parse_bundle_items(struct parser *p)
 		} else {
 			unknown_statement(p, known, KITH_COUNT(known));
 			parser_next(p);
-			while (p->token.kind != TOKEN_END && !parser_at_mark(p, '}') &&
-			       !(p->token.first && (parser_at_word(p, "promise") || parser_at_word(p, "bundle") ||
-			                            parser_at_word(p, "only"))))
-				parser_next(p);
+			skip_item(p);
 		}
 	}
 }

@@ -26,6 +26,7 @@ struct parser {
 	size_t line_at;       /* newlines are counted up to here */
 	unsigned line;        /* from 0 */
 	unsigned depth, nodes;
+	bool end_told;        /* that the file ends too early: once */
 	bool failed;          /* out of memory */
 };
 

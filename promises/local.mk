@@ -14,3 +14,12 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/typing.c promises/typing.h \
 	promises/window.c promises/window.h \
 	promises/wording.c
+
+check_PROGRAMS += tests/unit/test_promises tests/unit/test_promises_bad
+TESTS += tests/unit/test_promises tests/unit/test_promises_bad
+tests_unit_test_promises_SOURCES = tests/unit/test_promises.c tests/unit/promise_help.h
+tests_unit_test_promises_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_promises_LDADD = $(TEST_LIBS)
+tests_unit_test_promises_bad_SOURCES = tests/unit/test_promises_bad.c tests/unit/promise_help.h
+tests_unit_test_promises_bad_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_promises_bad_LDADD = $(TEST_LIBS)

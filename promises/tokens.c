@@ -72,6 +72,16 @@ static char escaped(char c)
 	return '\0';
 }
 
+/* A string that is at fault ends where it would have: what is in it is no word of the language. */
+static bool leave_quoted(struct tokens *t)
+{
+	while (t->at < t->length && peek(t, 0) != '\n' && peek(t, 0) != '"')
+		t->at += peek(t, 0) == '\\' && peek(t, 1) == '"' ? 2 : 1;
+	if (peek(t, 0) == '"')
+		t->at++;
+	return false;
+}
+
 /* From the opening quote on; appends what it holds. False: told. */
 static bool read_quoted(struct tokens *t, struct buf *b)
 {
@@ -91,12 +101,12 @@ static bool read_quoted(struct tokens *t, struct buf *b)
 			c = escaped(peek(t, 0));
 			if (!c) {
 				token_fault(t, t->at - 1, 2, "there are \\\" \\\\ \\n \\t", "unknown escape in a string");
-				return false;
+				return leave_quoted(t);
 			}
 			t->at++;
 		} else if ((unsigned char)c < 0x20 || c == 0x7f) {
 			token_fault(t, t->at - 1, 1, NULL, "a control character in a string");
-			return false;
+			return leave_quoted(t);
 		}
 		buf_putc(b, c);
 	}

@@ -1,0 +1,257 @@
+/* What a bad promise file is answered: place, underlining, text and hint of each fault */
+#include "promise_help.h"
+
+static struct world *w;
+
+static void setup(void)
+{
+	w = world_new();
+}
+
+static void teardown(void)
+{
+	world_free(w);
+}
+
+/* Conditions, as the `keep` of a promise on line 3, from column 8 on. Promiser df:* when it begins with '*'. */
+static const struct {
+	const char *keep;
+	unsigned column, width;
+	const char *text, *hint;
+} conditions[] = {
+	{ "df:/:fre > 1GiB", 8, 8, "family \"df\" has no metric \"fre\"", "did you mean \"df:/:free\"?" },
+	{ "df:/:xyzzyx > 1", 8, 11, "family \"df\" has no metric \"xyzzyx\"", "it has free, free_percent, total" },
+	{ "df:/:free > 10%", 20, 3, "a size (B) cannot be compared with a percentage (%)", "did you mean \"df:/:free_percent\"?" },
+	{ "df:/:free_percent > 1GiB", 28, 4, "a percentage (%) cannot be compared with a size (B)", "did you mean \"df:/:free\"?" },
+	{ "memory:available > 10s", 27, 3, "a size (B) cannot be compared with a duration (s)", "write a value such as 1GiB" },
+	{ "interface:lo:rx_bytes > 1MB/s", 32, 5, "a size (B) cannot be compared with a rate (B/s)",
+	  "did you mean rate(interface:lo:rx_bytes)?" },
+	{ "interface:lo:rx_errors > 1/s", 33, 3, "a number of errors cannot be compared with a rate (/s)",
+	  "did you mean rate(interface:lo:rx_errors)?" },
+	{ "rate(interface:lo:rx_bytes) > 1MB", 38, 3, "a rate (B/s) cannot be compared with a size (B)",
+	  "write a value such as 1MiB/s" },
+	{ "df:/:free + df:/:free_percent > 1", 20, 17, "a size (B) cannot be added to a percentage (%)",
+	  "did you mean \"df:/:free_percent\"?" },
+	{ "df:/:free * df:/:free > 1", 20, 9, "a size (B) cannot be multiplied by a size (B)", NULL },
+	{ "df:/:free / 1s > 1MiB", 25, 4, "a rate (B/s) cannot be compared with a size (B)", "write a value such as 1MiB/s" },
+	{ "df:/:free_percent > 10% margin 1GiB", 39, 4, "the margin is a size (B), the comparison a percentage (%)",
+	  "write a value such as 10%" },
+	{ "df:/:free == 5B margin 1B", 31, 2, "a margin goes with < <= > >= alone", NULL },
+	{ "df:/:free > 5B and df:/:total > 3 margin", 46, 1, "expected how far behind the threshold, such as 2%, found \"}\"", NULL },
+	{ "interface:lo:state == \"uo\"", 30, 4, "state has no state \"uo\"", "did you mean \"up\"?" },
+	{ "interface:lo:state == \"active\"", 30, 8, "state has no state \"active\"",
+	  "it is one of \"up\", \"down\", \"dormant\"" },
+	{ "interface:lo:state > \"up\"", 8, 25, "states have no order", "use == or !=, or in [ … ]" },
+	{ "interface:lo:state == 1", 30, 1, "state is a state, it cannot be compared with a number",
+	  "it is one of \"up\", \"down\", \"dormant\"" },
+	{ "interface:lo:state == up", 30, 2, "unknown word \"up\" in a condition", "a state is written in quotes: \"up\"" },
+	{ "interface:lo:state in [\"up\", \"dwon\"]", 37, 6, "state has no state \"dwon\"", "did you mean \"down\"?" },
+	{ "interface:lo:state in \"up\"", 30, 4, "expected \"[\", found \"up\"", "in [\"up\", \"dormant\"]" },
+	{ "df:/:free in [\"up\"]", 22, 4, "a number cannot be compared with a string", NULL },
+	{ "df:/:free == \"up\"", 21, 4, "a string is compared with a state alone", NULL },
+	{ "df:/:free", 8, 9, "a condition is needed here, this is a size (B)", "compare it: … > value" },
+	{ "interface:lo:state", 8, 18, "a condition is needed here, this is a state", "compare it: … == \"state\"" },
+	{ "df:/:free > 1 and 5", 26, 1, "a condition is needed here, this is a number", "compare it with something" },
+	{ "not nginx:x", 12, 7, "a condition is needed here, this is a value", "compare it with something" },
+	{ "df:*:free > 1", 8, 9, "\"df:*\" stands for many", "write all, any or none before the comparison" },
+	{ "*df:/*:free > 1", 8, 10, "\"df:/*\" stands for many", "write df:*:free, as the promiser does, or all, any or none before it" },
+	{ "all df:/:free > 1", 12, 13, "\"all\" needs a name with a pattern", "write * for the instance" },
+	{ "all (df:/a*:free > 1 or df:/b*:free > 1)", 13, 34, "\"all\" goes over one pattern, there are several here", "split it" },
+	{ "all (df:*:free > 1 and any interface:*:state == \"up\")", 31, 29, "all, any and none cannot be nested",
+	  "split it into two promises" },
+	{ "df:free > 1", 8, 7, "a name of family \"df\" has a mount point and a metric", "write df:NAME:free, or all df:*:free" },
+	{ "memory:x:available > 1", 8, 18, "family \"memory\" has no instances", "did you mean \"memory:available\"?" },
+	{ "df:/:* > 1", 8, 6, "a metric cannot be a pattern: name it", NULL },
+	{ "df:/:free@web1 > 1", 8, 14, "\"@web1\" is not supported yet in this version", "a promise speaks of its own host" },
+	{ "df:/:free > 10parsec", 20, 8, "\"10parsec\" is not a number with a unit",
+	  "units: ns us ms s m h d w, B kB MB GB TB KiB MiB GiB TiB, %; /s after any makes a rate" },
+	{ "df:/:free > 1 < 3", 22, 1, "comparisons do not chain", "write: a < x and x < b" },
+	{ "df:/:free = 5", 18, 1, "expected a comparison, found \"=\"", "did you mean \"==\"?" },
+	{ "df:/:free > 1 && df:/:free < 3", 22, 2, "unknown operator", "did you mean \"and\"?" },
+	{ "df:/:free > 5 || true", 22, 2, "unknown operator", "did you mean \"or\"?" },
+	{ "! df:/:free > 5", 8, 1, "unknown operator", "did you mean \"not\"?" },
+	{ "df:/:free > (5", 23, 1, "expected \")\", found \"}\"", NULL },
+	{ "df:/:free >", 20, 1, "expected a name, a value or \"(\", found \"}\"", NULL },
+	{ "df:/:free > 5 df:/:free < 6", 22, 9, "expected an operator or the next statement, found \"df:/:free\"", NULL },
+	{ "avg(df:/:free) > 5", 21, 1, "avg() needs a window: avg(df:/:free, 5m)", "write the time that it looks back" },
+	{ "avg(df:/:free, 5) > 5", 23, 1, "a window needs a unit of time: ms s m h d w", "did you mean 5s?" },
+	{ "avg(df:/:free, 0s) > 5", 23, 2, "a window is at least 1ms", NULL },
+	{ "avg(df:/:free, 5GiB) > 5", 23, 4, "a window needs a unit of time: ms s m h d w", NULL },
+	{ "rate(5) > 5", 13, 1, "expected a name such as interface:lo:rx_bytes, found \"5\"", NULL },
+	{ "rate(interface:lo:state) > 5", 13, 18, "rate() takes a number", "state is a state" },
+	{ "rtae(df:/:free) > 5", 8, 4, "unknown word \"rtae\" in a condition", "did you mean \"rate\"?" },
+	{ "forecast(df:/:free, 4h) > 0B", 8, 8, "\"forecast\" is not supported yet in this version", NULL },
+	{ "age(df:/:free) < 1m", 8, 3, "\"age\" is not supported yet in this version", NULL },
+	{ "changed(df:/:free, 1m)", 8, 7, "\"changed\" is not supported yet in this version", NULL },
+	{ "p99(df:/:free, 1m) > 5B", 8, 3, "\"p99\" is not supported yet in this version", NULL },
+	{ "stddev(df:/:free, 1m) > 5B", 8, 6, "\"stddev\" is not supported yet in this version", NULL },
+	{ "some 3 df:*:free > 5B", 8, 4, "\"some\" is not supported yet in this version", NULL },
+	{ "count(records matching \"x\", 1m) < 5", 14, 7, "\"records\" is not supported yet in this version", NULL },
+	{ "df:/:free between 1B and 5B", 18, 7, "\"between\" is not supported yet in this version", NULL },
+	{ "interface:lo:state matches \"u*\"", 27, 7, "\"matches\" is not supported yet in this version", NULL },
+	{ "df:/:free > \"five", 20, 5, "this string does not end", "a string ends with \" on its line" },
+	{ "interface:lo:state == \"u\\p\"", 32, 2, "unknown escape in a string", "there are \\\" \\\\ \\n \\t" },
+	{ "(df:/:free > 5) > 3", 9, 18, "a truth value cannot be compared with a number", "use and, or, not" },
+	{ "-interface:lo:state > 3", 9, 18, "a minus takes numbers, this is a state", NULL },
+	{ "df:/:free > 50 % 3", 23, 1, "there is no operator %", "% is a unit here: 10%" },
+	{ "df:/:free > 5;", 21, 1, "unexpected character \";\"", NULL },
+};
+
+static void expect(const char *text, unsigned line, unsigned column, unsigned width, const char *message, const char *hint)
+{
+	struct faults faults = { 0 };
+	struct buf b = BUF_INIT;
+	const struct fault *f;
+
+	ck_assert_int_eq(world_try(w, text, T0, &faults), -EINVAL);
+	ck_assert_uint_eq(promises_count(w->p), 0);
+	for (f = faults.first; f && f->warning; f = f->next)
+		;
+	ck_assert_ptr_nonnull(f);
+	fault_format(f, &b);
+	ck_assert_msg(!strcmp(f->text, message), "%s\nexpected: %s", buf_text(&b), message);
+	ck_assert_msg(!hint == !f->hint && (!hint || !strcmp(f->hint, hint)), "%s\nexpected hint: %s", buf_text(&b), hint);
+	ck_assert_msg(f->line == line && f->column == column && f->width == width, "%s\nexpected %u:%u+%u, is %u:%u+%u", buf_text(&b), line,
+	              column, width, f->line, f->column, f->width);
+	ck_assert_msg(faults.n_errors == 1, "%u errors, the first\n%s", faults.n_errors, buf_text(&b));
+	buf_free(&b);
+	faults_free(&faults);
+}
+
+START_TEST(test_bad_condition)
+{
+	const char *keep = conditions[_i].keep;
+	bool each = *keep == '*';
+	char text[1024];
+
+	snprintf(text, sizeof(text), "bundle b { promise p {\npromiser %s\n  keep %s\n}\n}\n", each ? "df:*" : "x", keep + each);
+	/* What is missing at the end is found missing on the next line. */
+	if (!strcmp(keep, "df:/:free > (5") || !strcmp(keep, "df:/:free >") || strstr(keep, "> 3 margin"))
+		expect(text, 4, 1, conditions[_i].width, conditions[_i].text, conditions[_i].hint);
+	else
+		expect(text, 3, conditions[_i].column, conditions[_i].width, conditions[_i].text, conditions[_i].hint);
+}
+END_TEST
+
+#define IN(text) "bundle b {\npromise p { promiser x\n" text "\nkeep true }\n}\n"
+static const struct {
+	const char *text;
+	unsigned line, column, width;
+	const char *message, *hint;
+} files[] = {
+	{ "promise p { promiser x\nkeep true }", 1, 1, 7, "a promise stands in a bundle", "bundle NAME { promise … }" },
+	{ "bundel b { }", 1, 1, 6, "expected \"bundle\", found \"bundel\"", NULL },
+	{ "bundle { promise p { promiser x\nkeep true } }", 1, 8, 1, "expected the bundle's name, found \"{\"", NULL },
+	{ "bundle b.c { promise p { promiser x\nkeep true } }", 1, 8, 3, "a bundle's name has letters, digits, _ and -, at most 63",
+	  NULL },
+	{ "bundle b { promise p { promiser x\nkeep true }", 2, 12, 1, "expected \"}\" at the bundle's end, found the end of the file", NULL },
+	{ "bundle b { promise p { promiser x\nkeep true", 2, 10, 1, "expected \"}\" at the promise's end, found the end of the file",
+	  NULL },
+	{ "bundle b { promise p { keep true } }", 1, 20, 1, "this promise has no promiser", "promiser df:*" },
+	{ "bundle b { promise p { promiser x } }", 1, 20, 1, "this promise has no condition", "keep memory:available_percent > 5%" },
+	{ "bundle b {\npromise p { promiser x\nkeep true }\npromise p { promiser y\nkeep true }\n}", 4, 9, 1,
+	  "there is a promise \"b.p\" already", "the other is at t.promise:2" },
+	{ "bundle b { promis p { } }", 1, 12, 6, "unknown word \"promis\"", "did you mean \"promise\"?" },
+	{ IN("grace 3"), 3, 7, 1, "grace needs a unit of time: ms s m h d w", "did you mean 3s?" },
+	{ IN("grace soon"), 3, 7, 4, "expected grace such as 10s, found \"soon\"", NULL },
+	{ IN("settle 400d"), 3, 8, 4, "settle is at most 366d", NULL },
+	{ IN("grace 1s\ngrace 2s"), 4, 1, 5, "\"grace\" is there already", NULL },
+	{ IN("graec 1s"), 3, 1, 5, "unknown word \"graec\"", "did you mean \"grace\"?" },
+	{ IN("severity criticall"), 3, 10, 9,
+	  "expected emergency, alert, critical, error, warning, notice, info or debug, found \"criticall\"", "did you mean \"critical\"?" },
+	{ IN("depends network.up"), 3, 1, 7, "\"depends\" is not supported yet in this version", NULL },
+	{ IN("let x = 3"), 3, 1, 3, "\"let\" is not supported yet in this version", NULL },
+	{ IN("on brokn run \"/x\""), 3, 4, 5, "expected broken, kept or unknown, found \"brokn\"", NULL },
+	{ IN("on broken run x"), 3, 15, 1, "expected a program in quotes, found \"x\"",
+	  "run \"/usr/local/bin/mend\" \"argument\"" },
+	{ IN("on broken run \"mend\""), 3, 15, 6, "a program is named by its whole path", "no shell and no search path: begin with /" },
+	{ IN("on broken run \"/x\" at most 0 per 1m"), 3, 28, 1, "expected how many runs, from 1 to 1000, found \"0\"",
+	  "at most 3 per 10m" },
+	{ IN("on broken run \"/x\" at most 3 in 1m"), 3, 30, 2, "expected \"per\", found \"in\"", "at most 3 per 10m" },
+	{ IN("on broken run \"/x\"\non broken run \"/y\""), 4, 4, 6, "\"on broken\" is there already", NULL },
+	{ IN("only on host"), 4, 1, 4, "expected a string, found \"keep\"", NULL },
+	{ IN("only on tags \"x\""), 3, 9, 4, "expected tag, host or zone, found \"tags\"", "only on tag \"web\"" },
+	{ "bundle b { promise p { promiser memory:*\nkeep true } }", 1, 33, 8, "family \"memory\" has no instances", NULL },
+	{ "bundle b { promise p { promiser x\nkeep true\nkeep false } }", 3, 1, 4, "\"keep\" is there already", NULL },
+	{ "bundle b { promise p { promiser x\nkeep true \x01 } }", 2, 11, 1, "unexpected byte 0x01", NULL },
+};
+
+START_TEST(test_bad_file)
+{
+	expect(files[_i].text, files[_i].line, files[_i].column, files[_i].width, files[_i].message, files[_i].hint);
+}
+END_TEST
+
+/* All faults of all files at once, each shown with its line and a caret */
+START_TEST(test_all_faults)
+{
+	static const char one[] = "bundle a {\n\tpromise p {\n\t\tpromiser x\n\t\tkeep df:/:fre > 1\n\t\tgrace 3\n\t}\n"
+	                          "\tpromise q {\n\t\tpromiser x\n\t\tkeep mem:x > 3\n\t\tsverity info\n\t}\n}\n";
+	static const char two[] = "bundle a { promise p { promiser x\nkeep df:/:free > 10% } }";
+	struct promises_file two_files[] = { { "one", one, strlen(one) }, { "two", two, strlen(two) } };
+	struct faults faults = { 0 };
+	struct buf b = BUF_INIT;
+
+	ck_assert_int_eq(promises_check(w->p, two_files, 2, &faults), -EINVAL);
+	for (struct fault *f = faults.first; f; f = f->next)
+		fault_format(f, &b);
+	ck_assert_str_eq(buf_text(&b),
+	                 "one:5:9: grace needs a unit of time: ms s m h d w\n    \t\tgrace 3\n    \t\t      ^ did you mean 3s?\n"
+	                 "one:10:3: unknown word \"sverity\"\n    \t\tsverity info\n    \t\t^~~~~~~ did you mean \"severity\"?\n"
+	                 "one:4:8: family \"df\" has no metric \"fre\"\n    \t\tkeep df:/:fre > 1\n"
+	                 "    \t\t     ^~~~~~~~ did you mean \"df:/:free\"?\n"
+	                 "one:9:8: warning: no plugin gives family \"mem\"\n    \t\tkeep mem:x > 3\n"
+	                 "    \t\t     ^~~ did you mean \"memory\"? until it comes this is unknown\n"
+	                 "two:1:20: there is a promise \"a.p\" already\n    bundle a { promise p { promiser x\n"
+	                 "                       ^ the other is at one:2\n"
+	                 "two:2:18: a size (B) cannot be compared with a percentage (%)\n    keep df:/:free > 10% } }\n"
+	                 "                     ^~~ did you mean \"df:/:free_percent\"?\n");
+	buf_free(&b);
+	faults_free(&faults);
+}
+END_TEST
+
+/* Bounds: depth, parts, length */
+START_TEST(test_bounds)
+{
+	struct buf b = BUF_INIT;
+
+	buf_puts(&b, "bundle b { promise p { promiser x\nkeep ");
+	for (int i = 0; i < 101; i++)
+		buf_putc(&b, '(');
+	buf_puts(&b, "\n} }");
+	expect(buf_text(&b), 2, 106, 1, "this condition is nested more than 100 deep", NULL);
+	buf_reset(&b);
+	buf_puts(&b, "bundle b { promise p { promiser x\nkeep 1 < 1");
+	for (int i = 0; i < 600; i++)
+		buf_puts(&b, " + 1");
+	buf_puts(&b, "\n} }");
+	expect(buf_text(&b), 2, 2006, 1, "this condition has more than 1000 parts", "split it into several promises");
+	buf_free(&b);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("bad promises");
+	TCase *t = tcase_create("faults");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, test_bad_condition, 0, KITH_COUNT(conditions));
+	tcase_add_loop_test(t, test_bad_file, 0, KITH_COUNT(files));
+	tcase_add_test(t, test_all_faults);
+	tcase_add_test(t, test_bounds);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int main(void)
+{
+	SRunner *r = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
