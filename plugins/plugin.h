@@ -300,7 +300,7 @@ struct kith_host {
 	const char *(*root)(const struct kith_host *h);
 	/*
 	 * Reads all of `fd` from offset 0 with pread into a buffer that all plugins share, and ends it with NUL.
-	 * Valid until the next call of read() or the end of the callback. At most 4 MiB (-EFBIG).
+	 * Valid until the next call of read() or the end of the callback. At most 4 MiB (-EFBIG). ret_length may be NULL.
 	 */
 	int (*read)(const struct kith_host *h, int fd, char **ret_text, size_t *ret_length);
 

@@ -185,7 +185,8 @@ static int t_read(const struct kith_host *t, int fd, char **ret_text, size_t *re
 	}
 	h->buffer[length] = '\0';
 	*ret_text = h->buffer;
-	*ret_length = length;
+	if (ret_length)
+		*ret_length = length;
 	return 0;
 }
 
