@@ -216,6 +216,8 @@ static int plugin_init(struct plugin *p, struct buf *why)
 
 	model_set_now(p->host->parts.model, clock_wall());
 	p->started = true;
+	/* What init registers may call back at once: names that are wanted already. */
+	p->state = HOST_RUNNING;
 	r = p->d.init(&p->table, &p->instance);
 	p->account.calls++;
 	p->account.cpu_ns += (uint64_t)(clock_thread_cpu() - mark.cpu);
@@ -237,6 +239,7 @@ void plugin_start(struct plugin *p)
 	p->account = (struct account){ .window_start = clock_mono() };
 	p->owner.samples = 0;
 	p->cap_said = false;
+	plugin_clear_reason(p);
 	plugin_settle(p);
 	if (!p->builtin)
 		plugin_take_descriptor(p, p->library->descriptor);
@@ -252,8 +255,6 @@ void plugin_start(struct plugin *p)
 	}
 	if (plugin_declare_all(p, &why) < 0 || plugin_init(p, &why) < 0)
 		goto refuse;
-	p->state = HOST_RUNNING;
-	plugin_clear_reason(p);
 	export_start(p);
 	tick_plan(p->host);
 	log_debug("plugin %s %s runs", p->name, p->d.version ? p->d.version : "");
