@@ -92,18 +92,23 @@ static void account_failure(struct plugin *p, struct kith_watch *w, int result)
 	watch_pause(w, rest);
 }
 
-static void account_success(struct plugin *p, struct kith_watch *w)
+void account_drop(struct plugin *p, struct kith_watch *w)
 {
-	if (w->failed >= FAILED_BACK_OFF) {
-		p->account.backing_off--;
-		if (!p->account.backing_off && !p->account.slowed) {
-			p->state = HOST_RUNNING;
-			plugin_clear_reason(p);
-		}
-		plugin_say(p, KITH_NOTICE, "works again");
+	if (w->failed >= FAILED_BACK_OFF && !--p->account.backing_off && !p->account.slowed && p->state == HOST_BACKED_OFF) {
+		p->state = HOST_RUNNING;
+		plugin_clear_reason(p);
 	}
 	w->failed = 0;
+}
+
+static void account_success(struct plugin *p, struct kith_watch *w)
+{
+	bool again = w->failed >= FAILED_BACK_OFF;
+
+	account_drop(p, w);
 	w->retry_at = 0;
+	if (again)
+		plugin_say(p, KITH_NOTICE, "works again");
 }
 
 void account_leave(struct plugin *p, struct kith_watch *w, struct account_mark mark, int64_t cpu, int result)

@@ -38,8 +38,10 @@ struct kith_watch {
 	struct kith_watch *next, **link; /* of the plugin */
 	struct kith_watch *next_sample;
 	enum watch_what what;
+	unsigned calling;         /* callbacks of it that run: it is freed after the last */
 	bool dead;
-	int fd;
+	bool missed;              /* something happened while it was paused */
+	int fd;                   /* of WHAT_PRI */
 	uint32_t events;
 	union {
 		struct loop_watch *loop;
@@ -105,7 +107,6 @@ struct plugin {
 	uint32_t n_families;
 	uint32_t max_instances;
 	struct kith_watch *watches, *samples;
-	struct kith_watch *running; /* the watch whose callback runs */
 	struct conf_option *options;
 	struct conf_plugin *section; /* as of the start; owned by the host's conf */
 	int64_t interval;       /* ns, as configured */
@@ -185,6 +186,8 @@ struct account_mark {
 struct account_mark account_enter(void);
 /* `result` is what the callback returned; decides on backing off, slowing and stopping. `w` may be NULL. */
 void account_leave(struct plugin *p, struct kith_watch *w, struct account_mark mark, int64_t cpu, int result);
+/* The watch goes: it no longer keeps its plugin backed off. */
+void account_drop(struct plugin *p, struct kith_watch *w);
 bool account_take_token(double *tokens, int64_t *at, double rate, double burst);
 int64_t account_interval(const struct plugin *p); /* with slowing */
 

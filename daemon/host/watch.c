@@ -92,10 +92,11 @@ void watch_remove(const struct kith_host *t, struct kith_watch *w)
 	(void)t;
 	if (!w || w->dead)
 		return;
+	account_drop(w->plugin, w);
 	watch_release(w);
 	watch_unlink(w);
 	w->dead = true;
-	if (w->plugin->running != w)
+	if (!w->calling)
 		free(w);
 }
 
@@ -107,59 +108,79 @@ void watch_drop_all(struct plugin *p)
 
 /* ---- calls into the plugin -------------------------------------------------------------------------------------- */
 
-struct call {
-	struct plugin *plugin;
-	struct kith_watch *outer;
-	struct account_mark mark;
-};
-
-static bool call_begin(struct kith_watch *w, struct call *call)
+static bool call_begin(struct kith_watch *w, struct account_mark *mark)
 {
 	struct plugin *p = w->plugin;
 
-	if (p->state == HOST_STOPPED || (w->retry_at && clock_mono() < w->retry_at))
+	if (p->state == HOST_STOPPED)
 		return false;
 	model_set_now(p->host->parts.model, loop_now(p->host->parts.loop));
-	call->plugin = p;
-	call->outer = p->running;
-	p->running = w;
-	call->mark = account_enter();
+	w->calling++;
+	*mark = account_enter();
 	return true;
 }
 
-static void call_end(struct kith_watch *w, struct call *call, int result)
+static void call_end(struct kith_watch *w, struct account_mark *mark, int result)
 {
-	struct plugin *p = call->plugin;
-
-	account_leave(p, w, call->mark, clock_thread_cpu(), result);
-	p->running = call->outer;
-	if (w->dead && call->outer != w)
+	account_leave(w->plugin, w, *mark, clock_thread_cpu(), result);
+	if (!--w->calling && w->dead)
 		free(w);
 }
 
+static void lost_cb(void *user);
+static void timer_cb(void *user);
+static void pri_cb(int fd, unsigned events, void *user);
+
+/* What was passed over is made up for: by a call where that is enough, else by a resync. */
 static void resume_cb(void *user)
 {
 	struct kith_watch *w = user;
+	bool missed = w->missed;
 
 	w->retry_at = 0;
+	w->missed = false;
 	if (w->what == WHAT_FD)
 		loop_fd_set(w->plugin->host->parts.loop, w->on.loop, w->events);
+	else if (missed && w->what == WHAT_TIMER)
+		timer_cb(w);
+	else if (missed && w->what == WHAT_PRI)
+		pri_cb(w->fd, LOOP_READ, w);
+	else if (missed)
+		lost_cb(w);
+}
+
+static void resume_at(struct kith_watch *w)
+{
+	struct loop *loop = w->plugin->host->parts.loop;
+	int64_t ns = w->retry_at - clock_mono();
+
+	if (!w->pause && loop_timer(loop, -1, 0, 0, resume_cb, w, &w->pause) < 0)
+		return;
+	loop_timer_set(loop, w->pause, ns > 0 ? ns : 0);
 }
 
 /* A descriptor's watch is taken off the loop, where it would spin; the others are passed over until their time has come. */
 void watch_pause(struct kith_watch *w, int64_t ns)
 {
-	struct loop *loop = w->plugin->host->parts.loop;
-
 	if (ns <= 0)
 		return;
 	w->retry_at = clock_mono() + ns;
 	if (w->what != WHAT_FD)
 		return;
-	if (!w->pause && loop_timer(loop, -1, 0, 0, resume_cb, w, &w->pause) < 0)
-		return;
-	loop_fd_set(loop, w->on.loop, 0);
-	loop_timer_set(loop, w->pause, ns);
+	resume_at(w);
+	if (w->pause)
+		loop_fd_set(w->plugin->host->parts.loop, w->on.loop, 0);
+}
+
+/* Is it paused now? Then what happened is remembered until it goes on. */
+static bool call_passed_over(struct kith_watch *w)
+{
+	if (!w->retry_at || clock_mono() >= w->retry_at)
+		return false;
+	if (!w->missed)
+		resume_at(w);
+	w->missed = true;
+	return true;
 }
 
 void watch_run_samples(struct plugin *p, int64_t *cpu)
@@ -174,15 +195,16 @@ void watch_run_samples(struct plugin *p, int64_t *cpu)
 		next = w->next_sample;
 		if (w->retry_at > mono)
 			continue;
-		p->running = w;
+		w->calling++;
 		result = w->fn.plain(w->user);
-		p->running = NULL;
 		*cpu = clock_thread_cpu();
 		next = w->next_sample;
 		account_leave(p, w, mark, *cpu, result);
+		w->calling--;
 		if (w->dead) {
 			/* What follows it may be gone too: the rest waits for the next tick. */
-			free(w);
+			if (!w->calling)
+				free(w);
 			return;
 		}
 	}
@@ -191,55 +213,63 @@ void watch_run_samples(struct plugin *p, int64_t *cpu)
 static void fd_cb(int fd, unsigned events, void *user)
 {
 	struct kith_watch *w = user;
-	struct call call;
+	struct account_mark mark;
 
-	if (call_begin(w, &call))
-		call_end(w, &call, w->fn.fd(fd, events, w->user));
+	if (call_begin(w, &mark))
+		call_end(w, &mark, w->fn.fd(fd, events, w->user));
+}
+
+static void pri_cb(int fd, unsigned events, void *user)
+{
+	if (!call_passed_over(user))
+		fd_cb(fd, events, user);
 }
 
 static void timer_cb(void *user)
 {
 	struct kith_watch *w = user;
-	struct call call;
+	struct account_mark mark;
 
-	if (call_begin(w, &call))
-		call_end(w, &call, w->fn.plain(w->user));
+	if (!call_passed_over(w) && call_begin(w, &mark))
+		call_end(w, &mark, w->fn.plain(w->user));
 }
 
 static void netlink_cb(const void *message, size_t length, void *user)
 {
 	struct kith_watch *w = user;
-	struct call call;
+	struct account_mark mark;
 
-	if (call_begin(w, &call))
-		call_end(w, &call, w->fn.netlink(message, length, w->user));
+	if (!call_passed_over(w) && call_begin(w, &mark))
+		call_end(w, &mark, w->fn.netlink(message, length, w->user));
 }
 
+/* That there are no process events after all comes once: it is told even to a watch that is paused. */
 static void process_cb(const struct kith_process_event *event, void *user)
 {
 	struct kith_watch *w = user;
-	struct call call;
+	struct account_mark mark;
 
-	if (call_begin(w, &call))
-		call_end(w, &call, w->fn.process(event, w->user));
+	if ((!event->what || !call_passed_over(w)) && call_begin(w, &mark))
+		call_end(w, &mark, w->fn.process(event, w->user));
 }
 
 static void file_cb(const struct kith_file_event *event, void *user)
 {
 	struct kith_watch *w = user;
-	struct call call;
+	struct account_mark mark;
 
-	if (call_begin(w, &call))
-		call_end(w, &call, w->fn.file(event, w->user));
+	if (!call_passed_over(w) && call_begin(w, &mark))
+		call_end(w, &mark, w->fn.file(event, w->user));
 }
 
+/* Never passed over: nobody tells again what is wanted. */
 static void wanted_cb(const char *instance, bool wanted, void *user)
 {
 	struct kith_watch *w = user;
-	struct call call;
+	struct account_mark mark;
 
-	if (call_begin(w, &call))
-		call_end(w, &call, w->fn.wanted(instance, wanted, w->user));
+	if (call_begin(w, &mark))
+		call_end(w, &mark, w->fn.wanted(instance, wanted, w->user));
 }
 
 static void lost_cb(void *user)
@@ -288,7 +318,8 @@ int watch_add_pri(const struct kith_host *t, int fd, kith_fd_fn fn, void *user, 
 	if (!w)
 		return -ENOMEM;
 	w->fn.fd = fn;
-	r = loop_pri(p->host->parts.loop, fd, fd_cb, w, &w->on.loop);
+	w->fd = fd;
+	r = loop_pri(p->host->parts.loop, fd, pri_cb, w, &w->on.loop);
 	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
 }
 
