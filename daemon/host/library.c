@@ -34,6 +34,22 @@ static unsigned elf_machine(void)
 	return ((const ElfW(Ehdr) *)info.dli_fbase)->e_machine;
 }
 
+/*
+ * Linkers write the section headers last. Is the last one written? A file that was given its size first (cp of a file with holes, rsync with
+ * preallocation) is all there but for zeros.
+ */
+static bool elf_end_is_there(const char *data, size_t size, const ElfW(Ehdr) *e)
+{
+	ElfW(Shdr) sh;
+
+	if (!e->e_shoff || !e->e_shnum)
+		return true;
+	if (e->e_shoff > size || e->e_shentsize != sizeof(sh) || (uint64_t)e->e_shnum * sizeof(sh) > size - e->e_shoff)
+		return false;
+	memcpy(&sh, data + e->e_shoff + (size_t)(e->e_shnum - 1) * sizeof(sh), sizeof(sh));
+	return sh.sh_type != SHT_NULL;
+}
+
 /* Is all of it there? A part that is missing would be a SIGBUS later. */
 static int elf_check(const char *data, size_t size, struct buf *why)
 {
@@ -61,8 +77,7 @@ static int elf_check(const char *data, size_t size, struct buf *why)
 		if (ph.p_type == PT_LOAD && (ph.p_offset > size || ph.p_filesz > size - ph.p_offset))
 			goto half;
 	}
-	/* The section headers come last in a file as linkers write it: without them it is still being written. */
-	if (e.e_shoff && (e.e_shoff > size || (uint64_t)e.e_shnum * e.e_shentsize > size - e.e_shoff))
+	if (!elf_end_is_there(data, size, &e))
 		goto half;
 	return 0;
 half:
