@@ -14,6 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #define LIBRARY_SIZE_MAX (64u << 20)
 /* The descriptor as of ABI 1.0; a shorter one was never made. */
 #define DESCRIPTOR_SIZE_MIN (offsetof(struct kith_plugin, on_transition) + sizeof(void *))
@@ -223,13 +225,33 @@ void library_hold(struct library *l)
 	l->references++;
 }
 
+/*
+ * Is it mapped after dlclose? Then its descriptor stays open for good: a later snapshot would get the same number, and with it the name by
+ * which the dynamic linker would find the old code.
+ */
+static bool library_stays(const struct library *l)
+{
+	char snapshot[64];
+	void *again;
+
+	if (l->fd < 0 || getenv("KITH_PLUGIN_DIRECT"))
+		return false;
+	snprintf(snapshot, sizeof(snapshot), "/proc/self/fd/%d", l->fd);
+	again = dlopen(snapshot, RTLD_NOW | RTLD_NOLOAD);
+	if (again)
+		dlclose(again);
+	return again;
+}
+
 void library_release(struct library *l)
 {
 	if (!l || --l->references)
 		return;
 	if (l->handle)
 		dlclose(l->handle);
-	if (l->fd >= 0)
+	if (l->handle && library_stays(l))
+		log_notice("a plugin cannot be unmapped (linked with -z nodelete, or of C++ with unique symbols): its old code stays in memory");
+	else if (l->fd >= 0)
 		close(l->fd);
 	free(l);
 }
