@@ -120,13 +120,16 @@ void plugin_settle(struct plugin *p)
 {
 	const struct conf *conf = plugin_conf(p);
 	struct conf_plugin *s = conf ? conf_plugin_find(conf, p->name) : NULL;
+	int64_t before = p->interval;
 
 	p->section = s;
 	p->interval = s && s->interval ? s->interval : conf ? conf->interval : 10 * NS_PER_S;
 	p->cpu_budget = s && s->cpu_budget > 0 ? s->cpu_budget : conf ? conf->cpu_budget : 5;
 	p->max_instances = s && s->max_instances ? s->max_instances : conf ? conf->max_instances : 0;
 	p->owner.stale_after = 3 * p->interval;
-	p->due = 0;
+	/* Another interval begins at once; the same one goes on as it was. */
+	if (p->interval != before)
+		p->due = 0;
 }
 
 int plugin_options(struct plugin *p, struct buf *why)
@@ -239,6 +242,7 @@ void plugin_start(struct plugin *p)
 	p->account = (struct account){ .window_start = clock_mono() };
 	p->owner.samples = 0;
 	p->cap_said = false;
+	p->due = 0;
 	plugin_clear_reason(p);
 	plugin_settle(p);
 	if (!p->builtin)
