@@ -13,6 +13,7 @@
 
 /* A file that changes is looked at when its folder has been quiet for this long. */
 #define RESCAN_DELAY (100 * NS_PER_MS)
+#define RESCAN_LATEST (500 * NS_PER_MS)
 
 const char *host_state_name(enum host_state s)
 {
@@ -198,6 +199,7 @@ static void rescan_cb(void *user)
 {
 	struct host *h = user;
 
+	h->rescan_by = 0;
 	model_set_now(h->parts.model, clock_wall());
 	for (unsigned i = 0; i < h->n_folders; i++)
 		host_scan_folder(h, i);
@@ -206,6 +208,17 @@ static void rescan_cb(void *user)
 		if (p->duplicate && !plugin_holder(h, p->name))
 			host_load_or_describe(h, p);
 	tick_plan(h);
+}
+
+/* Soon, when it is quiet; and not much later, however busy the folder is */
+static void rescan_later(struct host *h)
+{
+	int64_t now = clock_mono(), left;
+
+	if (!h->rescan_by)
+		h->rescan_by = now + RESCAN_LATEST;
+	left = h->rescan_by > now ? h->rescan_by - now : 0;
+	loop_timer_set(h->parts.loop, h->rescan, left < RESCAN_DELAY ? left : RESCAN_DELAY);
 }
 
 static void folder_event(const struct kith_file_event *event, void *user)
@@ -220,14 +233,14 @@ static void folder_event(const struct kith_file_event *event, void *user)
 		if (p->state == HOST_REFUSED && !p->builtin && !strncmp(p->name, event->name, length) && !p->name[length] &&
 		    (event->what & KITH_FILE_CHANGED))
 			p->identity = (struct file_identity){ 0 };
-	loop_timer_set(h->parts.loop, h->rescan, RESCAN_DELAY);
+	rescan_later(h);
 }
 
 static void folder_lost(void *user)
 {
 	struct host *h = user;
 
-	loop_timer_set(h->parts.loop, h->rescan, RESCAN_DELAY);
+	rescan_later(h);
 }
 
 static int host_add_folder(struct host *h, const char *path)
@@ -438,7 +451,7 @@ int host_info(struct host *h, size_t index, struct host_info *ret_info)
 		.name = p->name,
 		.version = p->d.version ? p->d.version : "",
 		.file = p->path,
-		.reason = p->reason ? p->reason : p->note ? p->note : "",
+		.reason = p->reason ? p->reason : p->capped ? p->capped : p->note ? p->note : "",
 		.state = p->state,
 		.series = p->owner.n_series,
 		.calls = p->account.calls,

@@ -78,6 +78,7 @@ struct account {
 	double log_tokens, record_tokens;
 	int64_t log_at, record_at;
 	uint64_t log_dropped, record_dropped;
+	int64_t dropped_said;       /* mono ns */
 };
 
 struct plugin {
@@ -112,7 +113,7 @@ struct plugin {
 	int64_t interval;       /* ns, as configured */
 	int64_t due;            /* wall ns of its next sample; 0: samples nothing */
 	double cpu_budget;      /* percent of one core */
-	bool cap_said;
+	char *capped;           /* which family is at its cap of instances; NULL none */
 	struct account account;
 	struct job *jobs;
 	struct plugin_child *children;
@@ -148,6 +149,7 @@ struct host {
 	struct file_sub *folder_subs[FOLDERS_MAX];
 	size_t n_folders;
 	struct loop_watch *rescan;  /* short timer: folders changed */
+	int64_t rescan_by;          /* mono ns: not later than this; 0: nothing changed */
 	struct loop_watch *chores;  /* stops and resyncs that cannot run within a callback */
 	bool chores_due, closing;
 	struct faults *describe;    /* `kithd -t`: plugins are described, none is started */
@@ -158,6 +160,7 @@ struct host {
 
 /* table.c: plugin.h's functions */
 void table_init(struct plugin *p);
+void table_say_dropped(struct plugin *p); /* of its records; on each tick, so that the last of them are said too */
 
 /* watch.c */
 void watch_drop_all(struct plugin *p);

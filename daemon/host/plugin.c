@@ -40,6 +40,7 @@ void plugin_free(struct plugin *p)
 	free(p->path);
 	free(p->reason);
 	free(p->note);
+	free(p->capped);
 	free(p);
 }
 
@@ -203,6 +204,11 @@ int plugin_open(struct plugin *p, struct library **ret_library, struct buf *why)
 
 	if (r < 0)
 		return r;
+	if (!name_part_valid(p->name)) {
+		buf_puts(why, "its name is not of [a-z0-9_], at most 63 characters: rename it, in its descriptor too");
+		library_release(l);
+		return -EINVAL;
+	}
 	if (strcmp(l->descriptor->name, p->name) != 0) {
 		buf_printf(why, "it calls itself \"%s\", but its file is %s.so: rename one of them", l->descriptor->name, p->name);
 		library_release(l);
@@ -241,7 +247,6 @@ void plugin_start(struct plugin *p)
 
 	p->account = (struct account){ .window_start = clock_mono() };
 	p->owner.samples = 0;
-	p->cap_said = false;
 	p->due = 0;
 	plugin_clear_reason(p);
 	plugin_settle(p);
@@ -335,7 +340,8 @@ void plugin_release(struct plugin *p)
 	watch_drop_all(p);
 	plugin_undeclare(p);
 	free(p->note);
-	p->note = NULL;
+	free(p->capped);
+	p->note = p->capped = NULL;
 	p->resync_due = false;
 	tick_plan(p->host);
 }

@@ -18,12 +18,24 @@
 #define RECORD_FIELDS_MAX 32
 #define RECORD_RATE 200.   /* records a second a plugin, over time */
 #define RECORD_BURST 2000.
+#define DROPPED_EVERY NS_PER_S /* how often it is said what was dropped, at most */
 #define LOG_RATE 2.        /* lines a second a plugin, over time */
 #define LOG_BURST 20.
 
 static int t_declare(const struct kith_host *t, const struct kith_family *family, uint32_t *ret_number)
 {
 	return plugin_declare(table_plugin(t), family, ret_number);
+}
+
+static void table_say_capped(struct plugin *p, const struct family *f)
+{
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "family %s has %u instances, the most it may have; more are left out (max_instances)", f->name,
+	           f->max_instances);
+	p->capped = buf_take(&b);
+	if (p->capped)
+		plugin_say(p, KITH_WARNING, "%s", p->capped);
 }
 
 static int t_series(const struct kith_host *t, uint32_t family, const char *instance, kith_id *ret_id)
@@ -35,11 +47,8 @@ static int t_series(const struct kith_host *t, uint32_t family, const char *inst
 	if (family >= p->n_families)
 		return -EINVAL;
 	r = instance_add(p->host->parts.model, p->families[family], instance ? instance : "", &i);
-	if (r == -ENOSPC && !p->cap_said) {
-		p->cap_said = true;
-		plugin_say(p, KITH_WARNING, "family %s has %u instances, the most it may have; more are left out (max_instances)",
-		           p->families[family]->name, p->families[family]->max_instances);
-	}
+	if (r == -ENOSPC && !p->capped)
+		table_say_capped(p, p->families[family]);
 	if (r < 0)
 		return r;
 	*ret_id = i->id;
@@ -91,6 +100,18 @@ static int t_put_all(const struct kith_host *t, kith_id id, const double *values
 	return r;
 }
 
+void table_say_dropped(struct plugin *p)
+{
+	uint64_t dropped = p->account.record_dropped;
+
+	if (!dropped || clock_mono() - p->account.dropped_said < DROPPED_EVERY)
+		return;
+	p->account.record_dropped = 0;
+	p->account.dropped_said = clock_mono();
+	plugin_say(p, KITH_WARNING, "recorded faster than %.0f a second: %llu records were dropped", RECORD_RATE,
+	           (unsigned long long)dropped);
+}
+
 static int t_record(const struct kith_host *t, const struct kith_record *record)
 {
 	struct plugin *p = table_plugin(t);
@@ -100,17 +121,14 @@ static int t_record(const struct kith_host *t, const struct kith_record *record)
 	if (record->size < sizeof(own) || !record->message || record->priority > KITH_DEBUG ||
 	    record->n_fields > RECORD_FIELDS_MAX || (record->n_fields && !record->fields))
 		return -EINVAL;
+	for (uint32_t i = 0; i < record->n_fields; i++)
+		if (!record->fields[i].key || !record->fields[i].value)
+			return -EINVAL;
 	if (!account_take_token(&a->record_tokens, &a->record_at, RECORD_RATE, RECORD_BURST)) {
 		a->record_dropped++;
 		return -ENOSPC;
 	}
-	if (a->record_dropped) {
-		uint64_t dropped = a->record_dropped;
-
-		a->record_dropped = 0;
-		plugin_say(p, KITH_WARNING, "recorded faster than %.0f a second: %llu records were dropped", RECORD_RATE,
-		           (unsigned long long)dropped);
-	}
+	table_say_dropped(p);
 	own = *record;
 	own.size = sizeof(own);
 	if (!own.subject)

@@ -55,6 +55,7 @@ static void tick_cb(int64_t at, int64_t jump, void *user)
 			p->due = tick_next(p, until);
 		}
 		model_expire(h->parts.model, &p->owner, now);
+		table_say_dropped(p);
 	}
 	if (h->parts.on_tick)
 		h->parts.on_tick(now, h->parts.user);
