@@ -491,13 +491,42 @@ static int read_mounts(struct state *s)
 	return r;
 }
 
+/* Asks one file system for its numbers: at once, or by a call that make_calls makes */
+static int ask(struct state *s, struct fs *fs)
+{
+	struct statfs answer;
+
+	if (fs->may_hang) {
+		if (fs->call)
+			count_out(s, fs);
+		else
+			fs->pending = true;
+		return 0;
+	}
+	if (statfs(fs->path, &answer) < 0)
+		return 0; /* unmounted just now, or a path that this user may not walk */
+	return put_answer(s, fs, &answer);
+}
+
+/* News of the mount table, between two ticks: what is new does not wait for the next one */
+static int read_news(struct state *s)
+{
+	int r = read_mounts(s);
+	size_t i;
+
+	for (i = 0; r == 0 && i < s->n_fs; i++)
+		if (!s->fs[i]->answered && !s->fs[i]->call)
+			r = ask(s, s->fs[i]);
+	return r < 0 ? r : make_calls(s);
+}
+
 static int on_timer(void *user)
 {
 	struct state *s = user;
 
 	s->h->unwatch(s->h, s->timer);
 	s->timer = NULL;
-	return s->dirty ? read_mounts(s) : 0;
+	return s->dirty ? read_news(s) : 0;
 }
 
 static int on_mounts(int fd, uint32_t events, void *user)
@@ -509,7 +538,7 @@ static int on_mounts(int fd, uint32_t events, void *user)
 	(void)events;
 	s->dirty = true;
 	if (since >= READ_GAP || since < 0)
-		return read_mounts(s);
+		return read_news(s);
 	if (s->timer)
 		return 0;
 	return s->h->watch_timer(s->h, READ_GAP - since, 0, READ_GAP / 2, on_timer, s, &s->timer);
@@ -520,7 +549,6 @@ static int on_mounts(int fd, uint32_t events, void *user)
 static int sample(void *user)
 {
 	struct state *s = user;
-	struct statfs answer;
 	int r, failed = 0;
 	size_t i;
 
@@ -530,18 +558,7 @@ static int sample(void *user)
 			failed = r;
 	}
 	for (i = 0; i < s->n_fs; i++) {
-		struct fs *fs = s->fs[i];
-
-		if (fs->may_hang) {
-			if (fs->call)
-				count_out(s, fs);
-			else
-				fs->pending = true;
-			continue;
-		}
-		if (statfs(fs->path, &answer) < 0)
-			continue; /* unmounted just now, or a path that this user may not walk */
-		r = put_answer(s, fs, &answer);
+		r = ask(s, s->fs[i]);
 		if (r < 0)
 			failed = r;
 	}
