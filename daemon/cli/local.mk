@@ -24,3 +24,15 @@ kith_SOURCES = \
 kith_CPPFLAGS = $(AM_CPPFLAGS) -DKITH_SBINDIR='"$(sbindir)"'
 kith_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
 kith_LDADD = $(LIBKITHCLIENT_LIBS) $(JANSSON_LIBS)
+
+dist_man_MANS += daemon/cli/kith.1
+
+# Under the names that the shells look for
+bashcompletiondir = $(datadir)/bash-completion/completions
+bashcompletion_DATA = daemon/cli/completions/kith
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = daemon/cli/_kith
+EXTRA_DIST += daemon/cli/completion.bash
+CLEANFILES += daemon/cli/completions/kith
+daemon/cli/completions/kith: $(srcdir)/daemon/cli/completion.bash
+	$(AM_V_GEN)$(MKDIR_P) daemon/cli/completions && cp $(srcdir)/daemon/cli/completion.bash $@

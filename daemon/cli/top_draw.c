@@ -78,11 +78,11 @@ static void end_line(struct canvas *c)
 static void draw_head(struct canvas *c, const struct top *t, int64_t now)
 {
 	const Control__Status *s = &t->status;
-	char a[UNIT_TEXT_MAX], clock[32];
+	char a[UNIT_TEXT_MAX], every[UNIT_TEXT_MAX], clock[32];
 
 	put_format(c, OUT_BOLD, "%s", s->host ? s->host : "-");
 	put_format(c, OUT_PLAIN, "  %.8s  up %s, every %s", clock_text(now, clock, sizeof(clock)),
-	           ago_text(s->started, s->now, a, sizeof(a)), unit_format((double)s->interval / 1e9, "s", clock, sizeof(clock)));
+	           ago_text(s->started, s->now, a, sizeof(a)), unit_format((double)s->interval / 1e9, "s", every, sizeof(every)));
 	put_format(c, OUT_DIM, "  %llu series, %llu plugins", (unsigned long long)s->series, (unsigned long long)s->plugins_running);
 	end_line(c);
 	put(c, OUT_DIM, "kithd itself: ");
@@ -134,7 +134,7 @@ static void draw_spark(struct canvas *c, const struct top_series *s)
 	unsigned room = c->width > c->column ? c->width - c->column : 0, n = s->n < room ? s->n : room;
 	double low = INFINITY, high = -INFINITY;
 
-	if (!c->width || n < 2)
+	if (n < 2)
 		return;
 	for (unsigned i = 0; i < n; i++) {
 		double v = s->history[(s->next + TOP_HISTORY - n + i) % TOP_HISTORY];
@@ -181,8 +181,10 @@ static void draw_series(struct canvas *c, const struct top_series *s, unsigned n
 	columns = out_columns(text, strlen(text));
 	put_to(c, names + (columns < VALUE_WIDTH ? VALUE_WIDTH - (unsigned)columns : 1));
 	put(c, s->stale ? OUT_YELLOW : OUT_BOLD, text);
-	put_to(c, names + VALUE_WIDTH + 2);
-	draw_spark(c, s);
+	if (c->width && s->n > 1) {
+		put_to(c, names + VALUE_WIDTH + 2);
+		draw_spark(c, s);
+	}
 	end_line(c);
 }
 

@@ -37,3 +37,41 @@ TESTS += tests/unit/test_control
 tests_unit_test_control_SOURCES = tests/unit/test_control.c tests/unit/control_fixture.h
 tests_unit_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_control_LDADD = $(TEST_LIBS)
+
+# With --enable-fuzzer a program for libFuzzer, else one that replays the seeds
+check_PROGRAMS += tests/fuzz/fuzz_control
+tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c
+tests_fuzz_fuzz_control_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests -DFUZZ_NAME='"control"'
+tests_fuzz_fuzz_control_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_fuzz_fuzz_control_LDADD = $(LIBKITH_LIBS)
+if FUZZER
+tests_fuzz_fuzz_control_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_control_SOURCES += tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_control
+endif
+EXTRA_DIST += \
+	tests/fuzz/control/check \
+	tests/fuzz/control/control_characters \
+	tests/fuzz/control/cost \
+	tests/fuzz/control/empty_request \
+	tests/fuzz/control/explain \
+	tests/fuzz/control/get_all \
+	tests/fuzz/control/get_some \
+	tests/fuzz/control/get_where \
+	tests/fuzz/control/half \
+	tests/fuzz/control/http \
+	tests/fuzz/control/many_patterns \
+	tests/fuzz/control/nested_length \
+	tests/fuzz/control/no_message \
+	tests/fuzz/control/not_utf8 \
+	tests/fuzz/control/plugins \
+	tests/fuzz/control/promises \
+	tests/fuzz/control/several \
+	tests/fuzz/control/status \
+	tests/fuzz/control/too_long \
+	tests/fuzz/control/unknown_request \
+	tests/fuzz/control/watch_all \
+	tests/fuzz/control/watch_kinds \
+	tests/fuzz/control/watch_sample \
+	tests/fuzz/control/watch_then_ask

@@ -988,6 +988,8 @@ START_TEST(telling_allocates_nothing)
 	struct raw r = raw_open();
 	kith_id id = add(f.ticks, "a"), state = add(f.events, "e");
 	int64_t before = 0;
+	char bytes[4096];
+	int told = 0;
 
 	if (alloc_count() < 0)
 		return; /* this build does not count */
@@ -1003,12 +1005,12 @@ START_TEST(telling_allocates_nothing)
 		model_put(f.model, &f.owner, state, i & 1, model_now(f.model));
 		transition("room.disk", "df:/");
 		record("df:/", "hello");
+		/* or the socket fills and the queue grows */
+		told += recv(r.fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0;
 	}
 	before = alloc_count() - before;
 	ck_assert_int_eq(before, 0);
-	raw_receive(&r);
-	for (int i = 0; i < 220 * 5; i++)
-		ck_assert_ptr_nonnull(raw_take(&r));
+	ck_assert_int_eq(told, 220);
 	raw_close(&r);
 }
 END_TEST

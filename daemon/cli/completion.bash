@@ -1,0 +1,64 @@
+# bash completion for kith(1)
+
+_kith()
+{
+	local cur prev command= word words cword
+	local commands="status get watch top promises explain plugins cost check help version"
+	local common="--socket --json --timeout --color --verbose --help --version"
+
+	if declare -F _init_completion > /dev/null; then
+		# names hold colons: they are one word here
+		_init_completion -n := || return
+	else
+		cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+		words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+	fi
+	for word in "${words[@]:1:cword-1}"; do
+		case " $commands " in
+		*" $word "*)
+			command=$word
+			break
+			;;
+		esac
+	done
+	case $prev in
+	-s | --socket)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return
+		;;
+	--color)
+		COMPREPLY=($(compgen -W "auto always never" -- "$cur"))
+		return
+		;;
+	--timeout | --for | --count | -n)
+		return
+		;;
+	esac
+	if [[ $cur == -* ]]; then
+		case $command in
+		watch) common+=" --for --count --samples --records --transitions" ;;
+		top) common+=" --for --count" ;;
+		promises) common+=" --broken --kept --unknown" ;;
+		esac
+		COMPREPLY=($(compgen -W "$common" -- "$cur"))
+		return
+	fi
+	case $command in
+	"" | help)
+		COMPREPLY=($(compgen -W "$commands" -- "$cur"))
+		;;
+	get | watch | top)
+		COMPREPLY=($(compgen -W "$(kith --timeout 1s --color never get 2> /dev/null | awk '{ print $1 }')" -- "$cur"))
+		;;
+	promises | explain)
+		COMPREPLY=($(compgen -W "$(kith --timeout 1s --color never promises 2> /dev/null | awk '{ print $2 }' | sort -u)" -- "$cur"))
+		;;
+	check)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		;;
+	esac
+	if declare -F __ltrim_colon_completions > /dev/null; then
+		__ltrim_colon_completions "$cur"
+	fi
+}
+complete -F _kith kith
