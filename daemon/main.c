@@ -9,12 +9,14 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -35,16 +37,34 @@ static void jump_cb(int64_t jump, void *user)
 	promises_jump(d->promises, jump);
 }
 
+/* Members of the configured group may ask, too: the socket is 0660. */
+static void main_socket_group(struct daemon *d)
+{
+	struct group *g;
+
+	if (!d->conf->socket_group)
+		return;
+	g = getgrnam(d->conf->socket_group);
+	if (!g)
+		log_err("socket_group: there is no group \"%s\"; only kithd's own may use the socket", d->conf->socket_group);
+	else if (chown(d->socket, (uid_t)-1, g->gr_gid) < 0)
+		log_err("socket_group: %s cannot be given to group \"%s\": %s", d->socket, d->conf->socket_group, strerror(errno));
+}
+
 static int main_control(struct daemon *d)
 {
 	struct control_config config = { 0 };
 	struct control_daemon daemon;
+	int r;
 
 	if (asprintf(&d->socket, "%s/control.sock", d->options.run_dir) < 0)
 		return -ENOMEM;
 	config.path = d->socket;
 	answer_daemon(d, &daemon);
-	return control_new(d->loop, d->model, d->promises, &daemon, &config, &d->control);
+	r = control_new(d->loop, d->model, d->promises, &daemon, &config, &d->control);
+	if (r == 0)
+		main_socket_group(d);
+	return r;
 }
 
 static int main_host(struct daemon *d)

@@ -155,7 +155,7 @@ static void host_remove(struct host *h, struct plugin *p)
 
 	for (at = &h->plugins; *at != p; at = &(*at)->next)
 		;
-	if (p->started || p->state == HOST_STOPPED)
+	if (!h->closing && (p->started || p->state == HOST_STOPPED))
 		log_info("plugin %s is gone", p->name);
 	plugin_stop(p, HOST_STOPPED);
 	*at = p->next;
