@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,27 @@ static void options_defaults(struct options *o)
 	}
 }
 
+static const char *absolute(const char *path, const char *folder)
+{
+	return *path == '/' ? path : join(join(folder, "/"), path);
+}
+
+/* In the background kithd works from /, and only absolute paths can be watched. */
+static void options_absolute(struct options *o)
+{
+	char folder[PATH_MAX];
+
+	if (!getcwd(folder, sizeof(folder)))
+		return;
+	o->config = absolute(o->config, folder);
+	o->state_dir = absolute(o->state_dir, folder);
+	o->run_dir = absolute(o->run_dir, folder);
+	for (size_t i = 0; i < o->n_plugin_dirs; i++)
+		o->plugin_dirs[i] = absolute(o->plugin_dirs[i], folder);
+	for (size_t i = 0; i < o->n_promise_dirs; i++)
+		o->promise_dirs[i] = absolute(o->promise_dirs[i], folder);
+}
+
 int options_parse(int argc, char **argv, struct options *ret_options)
 {
 	struct options o = { 0 };
@@ -172,6 +194,9 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 	o.check_files = (const char *const *)argv + optind;
 	o.n_check_files = (size_t)(argc - optind);
 	options_defaults(&o);
+	/* Faults are told by the names that were given. */
+	if (!o.test && !check)
+		options_absolute(&o);
 	*ret_options = o;
 	return 0;
 }

@@ -152,6 +152,8 @@ void start_notify(const char *state)
 
 void start_ready(struct daemon *d)
 {
+	int null;
+
 	start_notify("READY=1\nSTATUS=Running");
 	if (d->ready < 0)
 		return;
@@ -159,6 +161,11 @@ void start_ready(struct daemon *d)
 		log_debug("nobody waits for the start");
 	close(d->ready);
 	d->ready = -1;
-	/* From here on the log goes to syslog: standard error belongs to the shell that started this. */
+	/* From here on the log goes to syslog: standard error belongs to the shell that started this, which may wait for its end. */
 	log_to_syslog();
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return;
+	dup2(null, STDERR_FILENO);
+	close(null);
 }
