@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 		status = settle_options(&cli);
 	if (status == CLI_YES)
 		status = run(&cli);
-	r = out_flush();
+	r = out_flush(&cli.out);
 	if (r < 0) {
 		if (r != -EPIPE)
 			cli_fail("cannot write: %s", strerror(-r));

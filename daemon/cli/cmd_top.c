@@ -37,10 +37,10 @@ struct screen {
 
 /* ---- the terminal ----------------------------------------------------------------------------------------------- */
 
-static void screen_write(const char *text, size_t length)
+static void screen_write(struct screen *s, const char *text, size_t length)
 {
 	fwrite(text, 1, length, stdout);
-	out_flush();
+	out_flush(&s->cli->out);
 }
 
 static void screen_size(struct screen *s)
@@ -71,7 +71,7 @@ static void screen_enter(struct screen *s)
 		raw.c_cc[VTIME] = 0;
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	}
-	screen_write(enter, sizeof(enter) - 1);
+	screen_write(s, enter, sizeof(enter) - 1);
 	s->entered = true;
 }
 
@@ -82,7 +82,7 @@ static void screen_leave(struct screen *s)
 	if (!s->entered)
 		return;
 	s->entered = false;
-	screen_write(leave, sizeof(leave) - 1);
+	screen_write(s, leave, sizeof(leave) - 1);
 	if (s->keys)
 		tcsetattr(STDIN_FILENO, TCSANOW, &s->before);
 }
@@ -106,7 +106,7 @@ static void screen_draw(struct screen *s)
 	} else {
 		buf_append(&out, buf_text(&text), text.length);
 	}
-	screen_write(buf_text(&out), out.length);
+	screen_write(s, buf_text(&out), out.length);
 	buf_free(&text);
 	buf_free(&out);
 }
@@ -285,7 +285,7 @@ static int screen_refresh(struct screen *s)
 		json_line_take(screen_json(s));
 	else
 		screen_draw(s);
-	if (out_flush() < 0 || ++s->drawn == s->count)
+	if (out_flush(&s->cli->out) < 0 || ++s->drawn == s->count)
 		s->quit = true;
 	s->next = clock_mono() + TOP_EVERY;
 	return CLI_YES;

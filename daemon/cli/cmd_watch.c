@@ -180,7 +180,7 @@ static int watch_loop(struct watch *w, struct client *client)
 		if (!show(w, answer))
 			continue;
 		w->shown++;
-		if (out_flush() < 0 || w->shown == w->count || clock_mono() >= end)
+		if (out_flush(&w->cli->out) < 0 || w->shown == w->count || clock_mono() >= end)
 			return watch_ended(w);
 	}
 }

@@ -36,3 +36,9 @@ EXTRA_DIST += daemon/cli/completion.bash
 CLEANFILES += daemon/cli/completions/kith
 daemon/cli/completions/kith: $(srcdir)/daemon/cli/completion.bash
 	$(AM_V_GEN)$(MKDIR_P) daemon/cli/completions && cp $(srcdir)/daemon/cli/completion.bash $@
+
+check_PROGRAMS += tests/unit/test_cli
+TESTS += tests/unit/test_cli
+tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/unit/control_fixture.h
+tests_unit_test_cli_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_cli_LDADD = $(TEST_LIBS) $(JANSSON_LIBS)

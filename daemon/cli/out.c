@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <langinfo.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,12 +47,17 @@ const char *out_off(const struct out *o, enum out_color color)
 	return o->color && color != OUT_PLAIN ? "\033[0m" : "";
 }
 
-int out_flush(void)
+int out_flush(struct out *o)
 {
+	struct pollfd reader = { .fd = STDOUT_FILENO };
+
 	errno = 0;
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	return errno ? -errno : -EIO;
+	if (o->error || (fflush(stdout) == 0 && !ferror(stdout)))
+		return o->error;
+	/* stdio failed before and kept the reason to itself: a pipe without a reader tells. */
+	if (!errno)
+		errno = poll(&reader, 1, 0) > 0 && reader.revents & POLLERR ? EPIPE : EIO;
+	return o->error = -errno;
 }
 
 void out_clean(struct buf *b, const char *text)

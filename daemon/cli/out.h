@@ -14,6 +14,7 @@ struct out {
 	bool terminal, color, utf8;
 	unsigned width; /* of the terminal; 0: none */
 	bool begun;     /* an array has its first element */
+	int error;      /* the first of writing, -errno */
 };
 
 enum out_color { OUT_PLAIN, OUT_BOLD, OUT_DIM, OUT_RED, OUT_GREEN, OUT_YELLOW, OUT_CYAN };
@@ -22,8 +23,8 @@ enum out_color { OUT_PLAIN, OUT_BOLD, OUT_DIM, OUT_RED, OUT_GREEN, OUT_YELLOW, O
 int out_init(struct out *o, const char *when);
 const char *out_on(const struct out *o, enum out_color color); /* "" without colours */
 const char *out_off(const struct out *o, enum out_color color);
-/* Flushes. 0, -EPIPE: nobody reads any more, or another -errno */
-int out_flush(void);
+/* Flushes. 0, -EPIPE: nobody reads any more, or another -errno; the first one stays */
+int out_flush(struct out *o);
 
 /* Text that a terminal cannot mistake for a command: control characters become '?'. */
 void out_clean(struct buf *b, const char *text);
