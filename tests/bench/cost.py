@@ -1,0 +1,132 @@
+"""Costs: each program alone, its windows, with few and with many processes on the host."""
+import statistics
+import time
+
+from kith import Bare, Kithd, KithdPromises
+from measure import between_ticks, fill_to, memory, processes, say, system_calls, window
+from peers import PEERS
+
+SERIES = [Bare, Kithd, KithdPromises] + PEERS
+FEW, MANY = 100, 600
+
+
+class Plan:
+    """How long to look: windows and rounds in a window, by interval"""
+
+    def __init__(self, quick):
+        self.windows = {1: 2 if quick else 3, 10: 1 if quick else 2}
+        self.windows_many = {1: 2 if quick else 3, 10: 1}
+        self.rounds = {1: 3 if quick else 4, 10: 1}
+        self.quick = quick
+
+    def slow_interval(self, program):
+        """Quickly, 10 s are for kithd and what it is measured by."""
+        return not self.quick or type(program) in (Bare, Kithd)
+
+
+def median(windows, key):
+    return statistics.median(w[key] for w in windows)
+
+
+def measure_windows(bench, program, interval, count, rounds):
+    windows = []
+    for _ in range(count):
+        between_ticks(interval)
+        windows.append(window(program.process.pid, interval, rounds))
+        program.check()
+    rss, anonymous = memory(program.process.pid)
+    result = {key: median(windows, key) for key in windows[0]}
+    result.update({"program": program.name, "interval": interval, "processes": processes(), "rss": rss, "anonymous": anonymous,
+                   "windows_cpu_us": [w["cpu_us"] for w in windows], "system_calls": None, "values": None})
+    return result
+
+
+def measure_program(bench, program, interval, plan):
+    """Rows with few and with many processes"""
+    rows = []
+    sleepers = fill_to(bench.helper("sleepers"), FEW)
+    try:
+        program.start(interval)
+        time.sleep(program.settle + (2 if interval > 1 else 0))
+        for many in (False, True):
+            wanted = MANY if many else FEW
+            if many:
+                sleepers.close()
+                sleepers = fill_to(bench.helper("sleepers"), wanted)
+                time.sleep(0.5)
+            windows = plan.windows_many if many else plan.windows
+            row = measure_windows(bench, program, interval, windows[interval], plan.rounds[interval])
+            row["wanted"] = wanted
+            rows.append(row)
+            say(f"  {program.name:15} {interval:3} s  {row['processes']:4} processes  {row['cpu_us']:9.0f} us a round")
+            if interval == 1 and not many:
+                row["system_calls"] = system_calls(program.process.pid, interval, 3, program.folder)
+                program.check()
+        values = program.values()
+        if values is None:
+            values = bench.counted.get(program.name)
+        for row in rows:
+            row["values"] = values
+    finally:
+        program.stop()
+        sleepers.close()
+    return rows
+
+
+def again(bench, rows, plan):
+    """The bare daemon once more: what both runs measured counts, so that a host that got slower or faster meanwhile shows less."""
+    program = Bare(bench)
+    first = next((r for r in rows if r["program"] == "bare" and r["interval"] == 1 and r["wanted"] == FEW), None)
+    if not first:
+        return
+    say("bare again")
+    sleepers = fill_to(bench.helper("sleepers"), FEW)
+    try:
+        program.start(1)
+        time.sleep(program.settle)
+        second = measure_windows(bench, program, 1, plan.windows[1], plan.rounds[1])
+    finally:
+        program.stop()
+        sleepers.close()
+    first["windows_cpu_us"] += second["windows_cpu_us"]
+    first["cpu_us"] = statistics.median(first["windows_cpu_us"])
+
+
+def wanted_programs(bench, only):
+    """Programs that are there and asked for; the others are told of"""
+    programs, skipped = [], []
+    for kind in SERIES:
+        program = kind(bench)
+        if only and program.name not in only and not (program.name == "bare" and "kithd" in only):
+            continue
+        why = program.absent()
+        if why:
+            skipped.append(f"skipped: {program.name}: {why}" + (f" (apt-get install {program.package})" if program.package else ""))
+            say(skipped[-1])
+        else:
+            programs.append(program)
+    return programs, skipped
+
+
+def run(bench, only, quick):
+    """(rows, skipped)"""
+    plan = Plan(quick)
+    rows = []
+    programs, skipped = wanted_programs(bench, only)
+    for program in list(programs):
+        say(f"{program.name}: counting its values" if program.package else program.name)
+        try:
+            count = program.count_values()
+            if count is not None:
+                bench.counted[program.name] = count
+            for interval in program.intervals:
+                if interval == 1 or plan.slow_interval(program):
+                    rows += measure_program(bench, program, interval, plan)
+        except (RuntimeError, OSError) as error:
+            program.stop()
+            skipped.append(f"skipped: {program.name}: {error}")
+            say(skipped[-1])
+    again(bench, rows, plan)
+    for row in rows:
+        row["cpu_us_value"] = row["cpu_us"] / row["values"] if row["values"] else None
+    return rows, skipped
