@@ -484,6 +484,12 @@ static void promise_end(struct promise *pr)
 		p->n_promises--;
 		pr->link = NULL;
 	}
+	for (struct promise **at = &p->ending; pr->ending && *at; at = &(*at)->next_ending)
+		if (*at == pr) {
+			*at = pr->next_ending;
+			break;
+		}
+	pr->ending = false;
 	p->index_valid = false;
 	pr->dead = true;
 	heap_remove(p, pr);
@@ -548,6 +554,29 @@ static int promise_name(struct promise *pr, const struct instance *instance)
 	return pr->promiser && (!instance || pr->instance) ? 0 : -ENOMEM;
 }
 
+/* Names in `e` that a tree other than those of `q` may watch too, or several of those trees */
+static bool has_shared(const struct expr *e, const struct expr *q, bool inside)
+{
+	if (e == q)
+		inside = true;
+	if (e->kind == EXPR_NAME)
+		return inside ? e->scope != SCOPE_QUANTIFIER : !strcmp(e->family, q->family);
+	for (unsigned i = 0; i < e->n_items; i++)
+		if (has_shared(e->items[i], q, inside))
+			return true;
+	return false;
+}
+
+static bool is_shared(const struct expr *e, const struct expr *body)
+{
+	if (e->kind == EXPR_QUANTIFIER)
+		return has_shared(body, e, false);
+	for (unsigned i = 0; i < e->n_items; i++)
+		if (is_shared(e->items[i], body))
+			return true;
+	return false;
+}
+
 /* Bound and computed, not assessed yet */
 static int promise_new(struct promises *p, struct live_rule *live, struct instance *instance, int64_t now, struct promise **ret_promise)
 {
@@ -560,6 +589,7 @@ static int promise_new(struct promises *p, struct live_rule *live, struct instan
 	pr->bound = instance;
 	pr->since = now;
 	pr->heap_index = SIZE_MAX;
+	pr->shared = is_shared(live->rule->body, live->rule->body);
 	if (promise_name(pr, instance) < 0 || actions_new(pr) < 0 || heap_reserve(p, p->n_promises + 1) < 0)
 		goto fail;
 	pr->tree = tree_new(pr, NULL, live->rule->body, NULL);
@@ -804,15 +834,18 @@ static void quantifier_ends(struct quantifier *q, const struct instance *instanc
 	quantifier_leave(q->node, tree);
 	tree->next = p->dead_trees;
 	p->dead_trees = tree;
-	if (pr->tree->nodes[0].truth != pr->truth)
-		promise_assess(pr, p->now);
-	promise_schedule(pr);
+	if (pr->ending)
+		return;
+	pr->ending = true;
+	pr->next_ending = p->ending;
+	p->ending = pr;
 }
 
-static void instance_ends(struct topic *t, const struct instance *instance)
+static void instance_ends(struct promises *p, struct topic *t, const struct instance *instance)
 {
 	for (struct quantifier *q = t->quantifiers; q; q = q->next)
 		quantifier_ends(q, instance);
+	endings_assess(p);
 	for (unsigned i = 0; i < t->n_rules; i++) {
 		struct live_rule *live = t->rules[i];
 		struct promise *pr;
@@ -824,7 +857,7 @@ static void instance_ends(struct topic *t, const struct instance *instance)
 		if (!pr)
 			continue;
 		/* It names no series of its own, perhaps: its end is said all the same. */
-		promise_set(pr, KITH_UNKNOWN, pr->engine->now, "its promiser has ended");
+		promise_set(pr, KITH_UNKNOWN, p->now, "its promiser has ended");
 		promise_end(pr);
 	}
 }
@@ -841,6 +874,6 @@ void binding_instance(struct promises *p, struct instance *instance, bool begins
 	if (begins)
 		instance_begins(p, t, instance);
 	else
-		instance_ends(t, instance);
+		instance_ends(p, t, instance);
 	engine_leave(p);
 }

@@ -123,6 +123,7 @@ struct promise {
 	struct promises *engine;
 	struct live_rule *live;
 	struct promise *next, **link; /* of the rule's */
+	struct promise *next_ending;
 	struct tree *tree;
 	char *promiser;
 	char *instance;       /* of a promiser with a pattern; NULL: none */
@@ -131,6 +132,8 @@ struct promise {
 	uint8_t truth;        /* of the body, now */
 	bool repaired, mending; /* mending: an action on broken was started since it broke */
 	bool assessed;        /* once at least */
+	bool ending;          /* on the engine's list */
+	bool shared;          /* trees of its own may watch one series several times */
 	bool dead;
 	int64_t since;
 	int64_t pending;      /* grace or settle end; 0: neither runs */
@@ -177,6 +180,7 @@ struct promises {
 	int64_t armed;
 	int64_t now;          /* the latest time seen */
 	unsigned depth;       /* of calls that may evaluate: what ends meanwhile is freed at the end */
+	struct promise *ending; /* lost a series of an instance that is on its way out: assessed when it is gone as a whole */
 	struct promise *dead_promises;
 	struct tree *dead_trees;
 	struct node **work;   /* scratch of one evaluation */
@@ -207,6 +211,7 @@ void tree_compute(struct tree *tree);    /* all of it, from the leaves up */
 void node_changed(struct node *node);    /* and what is above it */
 void quantifier_join(struct node *node, struct tree *tree); /* the tree counts from now on */
 void quantifier_leave(struct node *node, struct tree *tree);
+void endings_assess(struct promises *p);
 bool tree_ready(const struct tree *tree); /* each leaf has had a value */
 void promise_advance(struct promise *pr, int64_t now); /* windows and joining instances */
 

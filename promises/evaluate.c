@@ -358,6 +358,23 @@ void quantifier_leave(struct node *node, struct tree *tree)
 	node_changed(node);
 }
 
+static struct leaf *leaf_of(struct series_watch *watch)
+{
+	return (void *)((char *)watch - offsetof(struct leaf, watch));
+}
+
+/*
+ * Does another tree of the same promise hear of this sample after us? Then it is judged there: no half of a sample is ever seen. Only
+ * promises with quantifiers that can be so ask.
+ */
+static bool more_to_come(struct leaf *leaf)
+{
+	for (struct series_watch *w = leaf->watch.next; w; w = w->next)
+		if (w->fn == leaf_event && leaf_of(w)->tree->promise == leaf->tree->promise)
+			return true;
+	return false;
+}
+
 static void leaf_evaluate(struct leaf *leaf, const struct series *s, bool sample, int64_t time)
 {
 	struct tree *tree = leaf->tree;
@@ -368,27 +385,52 @@ static void leaf_evaluate(struct leaf *leaf, const struct series *s, bool sample
 	leaf_update(leaf, s, sample);
 	if (tree->over && !tree->joined && tree_ready(tree))
 		quantifier_join(tree->over, tree);
-	if (pr->tree->nodes[0].truth != pr->truth)
+	if (pr->tree->nodes[0].truth != pr->truth && !(pr->shared && more_to_come(leaf)))
 		promise_assess(pr, time);
 	if (pr->held)
 		promise_schedule(pr);
 }
 
+/*
+ * An instance ends series by series; a promise that names several, or goes over instances, is judged once all of it is gone: no half of an
+ * end is ever seen.
+ */
 static void leaf_ended(struct leaf *leaf)
 {
-	struct promises *p = leaf->tree->promise->engine;
+	struct promise *pr = leaf->tree->promise;
+	struct promises *p = pr->engine;
 
 	leaf->state = LEAF_ENDED;
 	leaf->series = NULL;
 	/* A quantifier's tree goes as a whole, right after. */
 	if (leaf->tree->over && leaf->e->scope == SCOPE_QUANTIFIER)
 		return;
-	leaf_evaluate(leaf, NULL, false, p->now);
+	leaf_update(leaf, NULL, false);
+	if (pr->ending)
+		return;
+	pr->ending = true;
+	pr->next_ending = p->ending;
+	p->ending = pr;
+}
+
+void endings_assess(struct promises *p)
+{
+	while (p->ending) {
+		struct promise *pr = p->ending;
+
+		p->ending = pr->next_ending;
+		pr->ending = false;
+		if (pr->at && pr->at <= p->now)
+			promise_due(pr, p->now);
+		if (!pr->dead && pr->tree->nodes[0].truth != pr->truth)
+			promise_assess(pr, p->now);
+		promise_schedule(pr);
+	}
 }
 
 void leaf_event(struct series_watch *watch, const struct series *series, enum series_event event)
 {
-	struct leaf *leaf = (void *)((char *)watch - offsetof(struct leaf, watch));
+	struct leaf *leaf = leaf_of(watch);
 	struct promise *pr = leaf->tree->promise;
 	struct promises *p = pr->engine;
 	int64_t time = event == SERIES_SAMPLE ? series->time : model_now(p->model), begin = 0;

@@ -23,3 +23,37 @@ tests_unit_test_promises_LDADD = $(TEST_LIBS)
 tests_unit_test_promises_bad_SOURCES = tests/unit/test_promises_bad.c tests/unit/promise_help.h
 tests_unit_test_promises_bad_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_promises_bad_LDADD = $(TEST_LIBS)
+
+dist_promises_DATA += promises/bundles/cost.promise promises/bundles/network.promise promises/bundles/room.promise
+dist_man_MANS += promises/kith-promise.5
+
+# The linker counts the allocations of a sample's way.
+check_PROGRAMS += tests/unit/test_promises_random
+TESTS += tests/unit/test_promises_random
+tests_unit_test_promises_random_SOURCES = tests/unit/test_promises_random.c tests/unit/promise_help.h
+tests_unit_test_promises_random_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_promises_random_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+tests_unit_test_promises_random_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_promise
+tests_fuzz_fuzz_promise_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"promise"'
+tests_fuzz_fuzz_promise_LDADD = $(LIBKITH_LIBS)
+if FUZZER
+tests_fuzz_fuzz_promise_SOURCES = tests/fuzz/fuzz_promise.c
+tests_fuzz_fuzz_promise_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_promise_SOURCES = tests/fuzz/fuzz_promise.c tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_promise
+endif
+EXTRA_DIST += tests/fuzz/promise
+
+# make tests/bench/bench_promises && tests/bench/bench_promises
+EXTRA_PROGRAMS += tests/bench/bench_promises
+tests_bench_bench_promises_SOURCES = tests/bench/bench_promises.c
+tests_bench_bench_promises_LDADD = $(LIBKITH_LIBS)
+
+check_PROGRAMS += tests/unit/test_promises_bundles
+TESTS += tests/unit/test_promises_bundles
+tests_unit_test_promises_bundles_SOURCES = tests/unit/test_promises_bundles.c tests/unit/promise_help.h
+tests_unit_test_promises_bundles_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_promises_bundles_LDADD = $(TEST_LIBS)

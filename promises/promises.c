@@ -238,7 +238,12 @@ static int read_all(const struct promises *p, const struct promises_file *files,
 	int err = 0;
 
 	for (size_t i = 0; i < n && !err; i++) {
-		if (files[i].length > FILE_LENGTH_MAX)
+		const char *nul = memchr(files[i].text, '\0', files[i].length);
+
+		if (nul)
+			fault_add(faults, false, files[i].path, files[i].text, (size_t)(nul - files[i].text), (size_t)(nul - files[i].text),
+			          1, NULL, "this is no text file: it holds a NUL byte");
+		else if (files[i].length > FILE_LENGTH_MAX)
 			fault_add(faults, false, files[i].path, NULL, 0, 0, 0, "split it", "the file is larger than 8 MiB");
 		else
 			err = grammar_read(&files[i], rules, faults);

@@ -98,7 +98,8 @@ static inline void world_arm(int64_t at, void *user)
 {
 	struct world *w = user;
 
-	ck_assert_int_ne(at, w->armed); /* never the same wish again */
+	if (at == w->armed)
+		ck_abort_msg("the same wish again"); /* a passed ck_assert allocates */
 	w->armed = at;
 	w->n_arms++;
 }

@@ -231,6 +231,22 @@ START_TEST(test_bounds)
 }
 END_TEST
 
+START_TEST(test_nul)
+{
+	static const char text[] = "bundle b {\n  \0promise p { promiser x\nkeep true } }";
+	struct promises_file file = { "t.promise", text, sizeof(text) - 1 };
+	struct faults faults = { 0 };
+	struct buf b = BUF_INIT;
+
+	ck_assert_int_eq(promises_load(w->p, &file, 1, T0, &faults), -EINVAL);
+	fault_format(faults.first, &b);
+	ck_assert_str_eq(buf_text(&b), "t.promise:2:3: this is no text file: it holds a NUL byte\n      \n      ^\n");
+	ck_assert_uint_eq(faults.n_errors, 1);
+	buf_free(&b);
+	faults_free(&faults);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("bad promises");
@@ -241,6 +257,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_bad_file, 0, KITH_COUNT(files));
 	tcase_add_test(t, test_all_faults);
 	tcase_add_test(t, test_bounds);
+	tcase_add_test(t, test_nul);
 	suite_add_tcase(s, t);
 	return s;
 }
