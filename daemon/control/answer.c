@@ -463,10 +463,22 @@ static bool step_cost(struct peer *p, unsigned *work)
 
 /* ---- check ------------------------------------------------------------------------------------------------------ */
 
+/* A text; what points at its faults relies on that. */
+static bool file_is_text(const Control__File *file)
+{
+	return !file->text.len || !memchr(file->text.data, '\0', file->text.len);
+}
+
 int answer_check(struct peer *p, const Control__CheckRequest *request)
 {
 	struct promises_file *files;
 	int r;
+
+	for (size_t i = 0; i < request->n_files; i++)
+		if (!file_is_text(request->files[i])) {
+			peer_say_fault(p, CONTROL__CODE__USAGE, "%.500s is no text: it has a NUL in it", request->files[i]->path);
+			return -EINVAL;
+		}
 
 	if (!p->control->promises || !request->n_files) {
 		peer_say_fault(p, CONTROL__CODE__USAGE, request->n_files ? "kithd has no promises" : "no file was given");

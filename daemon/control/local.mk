@@ -38,6 +38,12 @@ tests_unit_test_control_SOURCES = tests/unit/test_control.c tests/unit/control_f
 tests_unit_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_control_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/test_control_parts
+TESTS += tests/unit/test_control_parts
+tests_unit_test_control_parts_SOURCES = tests/unit/test_control_parts.c
+tests_unit_test_control_parts_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_control_parts_LDADD = $(TEST_LIBS) libkithclient.a $(PROTOBUF_C_LIBS)
+
 # With --enable-fuzzer a program for libFuzzer, else one that replays the seeds
 check_PROGRAMS += tests/fuzz/fuzz_control
 tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c
@@ -52,6 +58,7 @@ TESTS += tests/fuzz/fuzz_control
 endif
 EXTRA_DIST += \
 	tests/fuzz/control/check \
+	tests/fuzz/control/check_nul \
 	tests/fuzz/control/control_characters \
 	tests/fuzz/control/cost \
 	tests/fuzz/control/empty_request \
