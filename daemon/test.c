@@ -83,13 +83,10 @@ static int check_all(struct daemon *d, struct faults *faults)
 	struct host_parts parts;
 	int r;
 
-	r = conf_load(d->options.config, d->options.config_given, &d->conf, faults);
-	if (r < 0) {
-		/* Promises are checked all the same, as with no configuration. */
-		r = conf_load("/dev/null/none", false, &d->conf, &(struct faults){ 0 });
-		if (r < 0)
-			return r;
-	}
+	/* With faults, too: those of the sections and the promises are wanted all the same. */
+	r = conf_load_faulty(d->options.config, d->options.config_given, &d->conf, faults);
+	if (r < 0)
+		return r;
 	parts = (struct host_parts){ .loop = d->loop, .model = d->model, .conf = d->conf };
 	r = host_new(&parts, &d->host);
 	if (r < 0)

@@ -343,11 +343,10 @@ static void sort_faults(const struct conf *c, struct faults *faults, struct faul
 	}
 }
 
-int conf_load(const char *path, bool required, struct conf **ret_conf, struct faults *faults)
+int conf_load_faulty(const char *path, bool required, struct conf **ret_conf, struct faults *faults)
 {
 	struct conf *c = calloc(1, sizeof(*c));
 	struct top top = { 0 };
-	unsigned errors_before = faults->n_errors;
 	struct fault *before = faults->last;
 	int r;
 
@@ -369,11 +368,25 @@ int conf_load(const char *path, bool required, struct conf **ret_conf, struct fa
 	for (size_t i = 0; i < N_KEYS; i++)
 		conf_value_clear(&top.values[i]);
 	sort_faults(c, faults, before);
-	if (r == 0 && faults->n_errors != errors_before)
-		r = -EINVAL;
-	if (r < 0) {
+	if (r == -ENOMEM) {
 		conf_free(c);
 		return r;
+	}
+	*ret_conf = c;
+	return 0;
+}
+
+int conf_load(const char *path, bool required, struct conf **ret_conf, struct faults *faults)
+{
+	unsigned errors_before = faults->n_errors;
+	struct conf *c;
+	int r = conf_load_faulty(path, required, &c, faults);
+
+	if (r < 0)
+		return r;
+	if (faults->n_errors != errors_before) {
+		conf_free(c);
+		return -EINVAL;
 	}
 	*ret_conf = c;
 	return 0;

@@ -80,6 +80,8 @@ struct conf {
  * the order of their names; later ones override. -EINVAL: faults; *ret_conf untouched.
  */
 int conf_load(const char *path, bool required, struct conf **ret_conf, struct faults *faults);
+/* The same, but gives what could be read even with faults (only -ENOMEM does not): for a check that goes on to find more */
+int conf_load_faulty(const char *path, bool required, struct conf **ret_conf, struct faults *faults);
 void conf_free(struct conf *c);
 struct conf_plugin *conf_plugin_find(const struct conf *c, const char *name); /* NULL: not mentioned */
 
