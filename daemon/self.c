@@ -35,6 +35,7 @@ struct self {
 	int statm;
 	double cpu;
 	int64_t mono;
+	unsigned rounds; /* 0 in init, 1 in the first round */
 };
 
 static double self_cpu(void)
@@ -65,7 +66,9 @@ static int self_sample(void *user)
 		return -EINVAL;
 	getrusage(RUSAGE_SELF, &usage);
 	v[SELF_CPU] = self_cpu();
-	v[SELF_CPU_PERCENT] = s->mono && mono > s->mono ? (v[SELF_CPU] - s->cpu) * 1e11 / (double)(mono - s->mono) : NAN;
+	/* What the start costs is no rate: the first round, right after it, only says from when on to count. */
+	v[SELF_CPU_PERCENT] = s->rounds > 1 && mono > s->mono ? (v[SELF_CPU] - s->cpu) * 1e11 / (double)(mono - s->mono) : NAN;
+	s->rounds++;
 	v[SELF_RSS] = (double)resident * page;
 	v[SELF_ANONYMOUS] = (double)(resident - shared) * page;
 	v[SELF_WAKEUPS] = (double)usage.ru_nvcsw;
