@@ -94,17 +94,20 @@ def environment(extra=None):
 
 
 class Watch:
-    """kith watch --json, its lines gathered as they come"""
+    """kith watch --json, its lines gathered as they come, and when each came (monotonic). It has subscribed when it is made."""
 
     def __init__(self, daemon, *args):
-        self.lines = []
-        self.process = subprocess.Popen([KITH, "-s", daemon.socket, "watch", "--json", *args], stdout=subprocess.PIPE,
-                                        env=environment(), text=True)
+        self.lines, self.times = [], []
+        self.process = subprocess.Popen([KITH, "-s", daemon.socket, "--verbose", "watch", "--json", *args], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, env=environment(), text=True)
+        said = self.process.stderr.readline()
+        assert "watching" in said, "kith watch: " + said
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
     def read(self):
         for line in self.process.stdout:
+            self.times.append(time.monotonic())
             self.lines.append(json.loads(line))
 
     def wait(self, what, condition, deadline=DEADLINE):
@@ -116,6 +119,7 @@ class Watch:
         self.process.wait()
         self.thread.join()
         self.process.stdout.close()
+        self.process.stderr.close()
         return self.lines
 
 
