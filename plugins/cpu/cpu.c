@@ -1,6 +1,6 @@
 /*
- * cpu: what the processors spend their time on, from /proc/stat, all together ("total") and each. The cpu lines come first
- * in that file: nothing behind them is looked at.
+ * cpu: what the processors spend their time on, from /proc/stat, all together ("total") and each. The cpu lines come
+ * first in that file: nothing behind them is looked at.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -16,8 +16,8 @@ enum { BUSY_PERCENT = N_COLUMNS, N_METRICS };
 
 #define MAX_CPUS 8192 /* the largest NR_CPUS that Linux can be built with */
 /*
- * The kernel's idle and iowait columns step back by a little now and then (the time of a sleeping CPU is an estimate). A step
- * back of less than this is no reset: the value holds. Seconds.
+ * The kernel's idle and iowait columns step back by a little now and then (the time of a sleeping CPU is an
+ * estimate). A step back of less than this is no reset: the value holds. Seconds.
  */
 #define STEP_BACK 10
 

@@ -1,10 +1,11 @@
 /*
- * df: the room on each mounted file system. The mount table is read when the kernel says that it has changed, not on the tick.
- * Local file systems are asked on the tick itself (a microsecond each); all others through a worker thread, one call at a
- * time each, so that one that hangs keeps nobody else waiting.
+ * df: the room on each mounted file system. The mount table is read when the kernel says that it has changed, not on
+ * the tick. Local file systems are asked on the tick itself (a microsecond each); all others through a worker
+ * thread, one call at a time each, so that one that hangs keeps nobody else waiting.
  *
- * No descriptor is kept on a mount: it could not be unmounted then. So the path may lead elsewhere once a file system is
- * gone, until the table has been read again: an answer from another file system than before is not believed at once.
+ * No descriptor is kept on a mount: it could not be unmounted then. So the path may lead elsewhere once a file
+ * system is gone, until the table has been read again: an answer from another file system than before is not
+ * believed at once.
  */
 #define _FILE_OFFSET_BITS 64
 #include <errno.h>
@@ -106,7 +107,10 @@ struct state {
 	size_t turn;       /* of the next one to get a worker */
 };
 
-/* ---- numbers ---------------------------------------------------------------------------------------------------- */
+/*
+ * ---- numbers
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void work_out(const struct statfs *a, double *v)
 {
@@ -207,7 +211,10 @@ static int put_answer(struct state *s, struct fs *fs, const struct statfs *a)
 	return s->h->put_all(s->h, fs->id, values, N_METRICS);
 }
 
-/* ---- file systems that may hang --------------------------------------------------------------------------------- */
+/*
+ * ---- file systems that may hang
+ * ---------------------------------------------------------------------------------
+ */
 
 static int call_statfs(void *user) /* in a worker thread */
 {
@@ -218,7 +225,10 @@ static int call_statfs(void *user) /* in a worker thread */
 
 static int on_answer(int result, void *user);
 
-/* Hands the calls that are due to workers, while there are any; the rest follow when one is done, or on the next tick. */
+/*
+ * Hands the calls that are due to workers, while there are any; the rest follow when one is done, or on the next
+ * tick.
+ */
 static int make_calls(struct state *s)
 {
 	size_t i;
@@ -323,7 +333,10 @@ static int on_answer(int result, void *user)
 	return r < 0 ? r : called;
 }
 
-/* ---- the mount table -------------------------------------------------------------------------------------------- */
+/*
+ * ---- the mount table
+ * --------------------------------------------------------------------------------------------
+ */
 
 static void fs_free(struct fs *fs)
 {
@@ -387,8 +400,8 @@ static bool is_wanted(const struct state *s, const struct mount *m)
 }
 
 /*
- * Moves the mounts to follow to the front, in the table's order: those that are wanted, that their path leads to, and unless `all`
- * the first one of each device. Sets *ret_kept to how many.
+ * Moves the mounts to follow to the front, in the table's order: those that are wanted, that their path leads to,
+ * and unless `all` the first one of each device. Sets *ret_kept to how many.
  */
 static int choose(const struct state *s, struct mount *mounts, size_t n, size_t *ret_kept)
 {
@@ -544,7 +557,10 @@ static int on_mounts(int fd, uint32_t events, void *user)
 	return s->h->watch_timer(s->h, READ_GAP - since, 0, READ_GAP / 2, on_timer, s, &s->timer);
 }
 
-/* ---- the tick --------------------------------------------------------------------------------------------------- */
+/*
+ * ---- the tick
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static int sample(void *user)
 {

@@ -145,8 +145,8 @@ static bool is_top(const struct mount *mounts, size_t n, const struct mount *m)
 }
 
 /*
- * Where a walk along `path` that stands on `from` (NULL: on the root, before anything) is caught next: the mount upon it that comes
- * first on the way. NULL: none
+ * Where a walk along `path` that stands on `from` (NULL: on the root, before anything) is caught next: the mount
+ * upon it that comes first on the way. NULL: none
  */
 static struct mount *next_on_way(struct mount *mounts, size_t n, const struct mount *from, const char *path)
 {

@@ -26,14 +26,15 @@ struct mount {
 };
 
 /*
- * Takes `text` apart, in place: the mounts' strings point into it. The mounts come in the file's order, those with a cut-off or
- * otherwise bad line left out. -EBADMSG: the text's end is cut off; -ENOMEM. The caller frees *ret_mounts.
+ * Takes `text` apart, in place: the mounts' strings point into it. The mounts come in the file's order, those with a
+ * cut-off or otherwise bad line left out. -EBADMSG: the text's end is cut off; -ENOMEM. The caller frees
+ * *ret_mounts.
  */
 int mounts_parse(char *text, size_t length, struct mount **ret_mounts, size_t *ret_n);
 
 /*
- * Sets `visible` and `may_hang` of the mount at `index`, as a walk along its path would find it. A cost of `n` a mount that is
- * crossed on the way.
+ * Sets `visible` and `may_hang` of the mount at `index`, as a walk along its path would find it. A cost of `n` a
+ * mount that is crossed on the way.
  */
 void mount_resolve(struct mount *mounts, size_t n, size_t index);
 

@@ -1,6 +1,7 @@
 /*
- * disk: what goes to and from block devices, from /proc/diskstats. Devices stand in that file in an order that seldom changes: the
- * line of each is compared with how it began the last time, and only a change is looked at closer.
+ * disk: what goes to and from block devices, from /proc/diskstats. Devices stand in that file in an order that
+ * seldom changes: the line of each is compared with how it began the last time, and only a change is looked at
+ * closer.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -41,7 +42,10 @@ static const struct kith_metric metrics[N_METRICS] = {
 	[FLUSH_TIME] = { "flush_time", TIME("time that flushes took, all added up") },
 };
 
-/* From the kernel's units: a sector is 512 bytes here, whatever the device's are; times are in ms. Exact, so divisors. */
+/*
+ * From the kernel's units: a sector is 512 bytes here, whatever the device's are; times are in ms. They are
+ * divided, since a product with 0.001 would not be the nearest number.
+ */
 static const double multiply[N_METRICS] = {
 	1, 1, 512, 1, 1, 1, 512, 1, 1, 1, 1, 1, 1, 512, 1, 1, 1,
 };
@@ -75,8 +79,8 @@ struct state {
 };
 
 /*
- * The part of the line at `p` that names the device, up to `end`: `major minor name `. Its length, and where the name begins; 0: no such
- * line.
+ * The part of the line at `p` that names the device, up to `end`: `major minor name `. Its length, and where the
+ * name begins; 0: no such line.
  */
 static size_t scan_head(const char *p, const char *end, const char **ret_name)
 {
@@ -154,8 +158,8 @@ static size_t mark_seen(struct state *s, const char *text, size_t length)
 }
 
 /*
- * Devices came, went or changed places: ends the series of those that are gone, first, since a new device may have the name of
- * one; then takes the order of the text. A text that is cut off ends nothing.
+ * Devices came, went or changed places: ends the series of those that are gone, first, since a new device may have
+ * the name of one; then takes the order of the text. A text that is cut off ends nothing.
  */
 static int reorder(struct state *s, const char *text, size_t length)
 {

@@ -25,7 +25,10 @@ struct state {
 	kith_id id;
 };
 
-/* A number such as 12.34, which a blank must follow: a cut-off number would be a wrong one. No locale, as strtod has. */
+/*
+ * A number such as 12.34, which a blank must follow: a cut-off number would be a wrong one. No locale, as strtod
+ * has.
+ */
 static int scan_decimal(const char **p, double *ret_value)
 {
 	uint64_t whole, part = 0, scale = 1;

@@ -1,6 +1,7 @@
 /*
- * swap: how much of it there is and how much is used, from sysinfo(2), which costs a tenth of reading /proc/meminfo; and what goes in
- * and out, from /proc/vmstat, which is dear: read only on a host that has swap, and rarely unless somebody names these series.
+ * swap: how much of it there is and how much is used, from sysinfo(2), which costs a tenth of reading /proc/meminfo;
+ * and what goes in and out, from /proc/vmstat, which is dear: read only on a host that has swap, and rarely unless
+ * somebody names these series.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /*
- * vmem: what the kernel's memory management does, from /proc/vmstat. No other file that is read on the tick costs the kernel as
- * much to write: a few numbers are taken from it where they were the last time, and all of them only when asked.
+ * vmem: what the kernel's memory management does, from /proc/vmstat. No other file that is read on the tick costs
+ * the kernel as much to write: a few numbers are taken from it where they were the last time, and all of them only
+ * when asked.
  */
 #include <errno.h>
 #include <stdbool.h>

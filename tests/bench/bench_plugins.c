@@ -1,6 +1,7 @@
 /*
- * What a round of each plugin that samples costs, beside a bare pread of the files that it reads: CPU time of this process, the median of
- * some runs. The host table is a fake one that does next to nothing, so that the difference is the plugin's own.
+ * What a round of each plugin that samples costs, beside a bare pread of the files that it reads: CPU time of this
+ * process, the median of some runs. The host table is a fake one that does next to nothing, so that the difference
+ * is the plugin's own.
  *
  *   bench_plugins [ROUNDS]
  */

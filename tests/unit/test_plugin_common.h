@@ -1,4 +1,7 @@
-/* For the tests of plugins as they are built: loads plugins/NAME.so, starts it on a recorded tree or on a copy that the test changes */
+/*
+ * For the tests of plugins as they are built: loads plugins/NAME.so, starts it on a recorded tree or on a copy
+ * that the test changes
+ */
 #ifndef KITH_TESTS_PLUGIN_COMMON_H
 #define KITH_TESTS_PLUGIN_COMMON_H
 
@@ -27,8 +30,8 @@ void plugin_expect(const struct fake_host *f, const struct expected *expected, s
 	} while (0)
 
 /*
- * Samples every prefix of `text` as `root` + path with a plugin started anew, and ends the test when a value is put that is not the
- * one that the whole text gives.
+ * Samples every prefix of `text` as `root` + path with a plugin started anew, and ends the test when a value is put
+ * that is not the one that the whole text gives.
  */
 void plugin_prefixes(const char *plugin, const char *tree, const char *path);
 

@@ -1,6 +1,7 @@
 /*
- * The df plugin as it is built: statfs(2) is this program's own, which answers for the paths of the test's table and asks the kernel for
- * others. Mount tables: recorded ones (tests/data/proc/README), and in the last case a real one in a namespace.
+ * The df plugin as it is built: statfs(2) is this program's own, which answers for the paths of the test's table and
+ * asks the kernel for others. Mount tables: recorded ones (tests/data/proc/README), and in the last case a real one
+ * in a namespace.
  */
 #define _FILE_OFFSET_BITS 64 /* as the plugin: they must mean the same statfs */
 #include <check.h>
@@ -23,7 +24,10 @@
 #define TREE "linux-6.18-mounts"
 #define TABLE "/proc/self/mountinfo"
 
-/* ---- statfs ----------------------------------------------------------------------------------------------------- */
+/*
+ * ---- statfs
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 /* The answer for paths that end with `path`; the first that fits counts */
 struct answer {
@@ -52,7 +56,8 @@ __attribute__((visibility("default"))) int statfs(const char *path, struct statf
 	return (int)syscall(SYS_statfs, path, ret);
 }
 
-static struct statfs *answer(const char *path, uint64_t blocks, uint64_t bfree, uint64_t bavail, uint64_t files, uint64_t ffree)
+static struct statfs *answer(const char *path, uint64_t blocks, uint64_t bfree, uint64_t bavail, uint64_t files,
+                             uint64_t ffree)
 {
 	struct statfs *a = NULL;
 
@@ -69,7 +74,10 @@ static struct statfs *answer(const char *path, uint64_t blocks, uint64_t bfree, 
 	return a;
 }
 
-/* ---- a host whose mount table the test writes -------------------------------------------------------------------- */
+/*
+ * ---- a host whose mount table the test writes
+ * --------------------------------------------------------------------
+ */
 
 static char root[64];
 static struct fake_host *f;
@@ -150,7 +158,10 @@ static void make_points(void)
 	}
 }
 
-/* ---- values ----------------------------------------------------------------------------------------------------- */
+/*
+ * ---- values
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 #define ONE "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 
@@ -211,7 +222,10 @@ START_TEST(failing_statfs)
 }
 END_TEST
 
-/* ---- the mount table -------------------------------------------------------------------------------------------- */
+/*
+ * ---- the mount table
+ * --------------------------------------------------------------------------------------------
+ */
 
 START_TEST(recorded_table)
 {
@@ -269,7 +283,8 @@ END_TEST
 START_TEST(images_are_ignored)
 {
 	table(ONE "21 20 7:0 / /snap/core rw - ext4 /dev/loop0 rw\n22 20 7:1 / /image ro - squashfs /dev/loop1 ro\n"
-	      "23 20 0:60 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw\n24 20 8:9 / /var/lib/docker rw - ext4 /dev/sdb rw\n");
+	      "23 20 0:60 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw\n"
+	      "24 20 8:9 / /var/lib/docker rw - ext4 /dev/sdb rw\n");
 	answer("/", 10, 5, 5, 0, 0);
 	answer("r", 10, 5, 5, 0, 0);
 	start();
@@ -346,8 +361,12 @@ END_TEST
 
 START_TEST(odd_lines)
 {
-	/* ids that do not fit, no separator, no type, a relative point, its own parent; \134 is a backslash; a byte missing at the end */
-	table("1 1 0:2 / / rw - rootfs rootfs rw\n" ONE "x 20 8:2 / /a rw - ext4 d rw\n30 20 8:3 / /b rw\n31 20 8:4 / /c rw -\n"
+	/*
+	 * ids that do not fit, no separator, no type, a relative point, its own parent; \134 is a backslash; a byte
+	 * missing at the end
+	 */
+	table("1 1 0:2 / / rw - rootfs rootfs rw\n" ONE "x 20 8:2 / /a rw - ext4 d rw\n30 20 8:3 / /b rw\n"
+	      "31 20 8:4 / /c rw -\n"
 	      "32 20 8:5 / d rw - ext4 d rw\n33 20 99999999999:6 / /e rw - ext4 d rw\n\n34 20 8 / /f rw - ext4 d rw\n"
 	      "35 20 8:7 / /g\\134h\\04 rw a:1 b c:2 - ext4 d rw\n36 20 8:8 / /new\\012line rw - ext4 d rw\n");
 	answer("/g\\h\\04", 10, 5, 5, 0, 0);
@@ -367,7 +386,8 @@ START_TEST(cap_and_long_names)
 
 	memset(name, 'x', sizeof(name));
 	name[sizeof(name) - 1] = '\0';
-	snprintf(text, sizeof(text), ONE "21 20 8:2 / /%s rw - ext4 d rw\n22 20 8:3 / /z1 rw - ext4 d rw\n23 20 8:4 / /z2 rw - ext4 d rw\n",
+	snprintf(text, sizeof(text), ONE "21 20 8:2 / /%s rw - ext4 d rw\n"
+	         "22 20 8:3 / /z1 rw - ext4 d rw\n23 20 8:4 / /z2 rw - ext4 d rw\n",
 	         name);
 	table(text);
 	answer("/", 10, 5, 5, 0, 0);
@@ -385,8 +405,8 @@ START_TEST(cap_and_long_names)
 END_TEST
 
 /*
- * Unmounted, and the tick is there before the news: the path leads to the file system below, whose numbers must not be put. Once the
- * table has been read and still has it, a new identity is believed.
+ * Unmounted, and the tick is there before the news: the path leads to the file system below, whose numbers must not
+ * be put. Once the table has been read and still has it, a new identity is believed.
  */
 START_TEST(other_file_system_below)
 {
@@ -432,10 +452,14 @@ START_TEST(replaced)
 }
 END_TEST
 
-/* ---- file systems that may hang --------------------------------------------------------------------------------- */
+/*
+ * ---- file systems that may hang
+ * ---------------------------------------------------------------------------------
+ */
 
 #define REMOTE \
-	ONE "21 20 0:50 / /nfs rw - nfs4 host:/x rw\n22 20 0:51 / /ssh rw - fuse.sshfs host: rw\n23 21 8:9 / /nfs/disk rw - ext4 d rw\n" \
+	ONE "21 20 0:50 / /nfs rw - nfs4 host:/x rw\n22 20 0:51 / /ssh rw - fuse.sshfs host: rw\n" \
+	    "23 21 8:9 / /nfs/disk rw - ext4 d rw\n" \
 	    "24 20 0:52 / /auto rw - autofs systemd-1 rw\n25 24 8:10 / /auto/usb rw - ext4 d rw\n"
 
 static void remote(void)
@@ -557,7 +581,10 @@ START_TEST(stopped_while_hung)
 }
 END_TEST
 
-/* ---- a real mount table ------------------------------------------------------------------------------------------ */
+/*
+ * ---- a real mount table
+ * ------------------------------------------------------------------------------------------
+ */
 
 static bool enter_namespace(void)
 {

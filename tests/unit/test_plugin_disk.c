@@ -21,8 +21,9 @@ START_TEST(recorded)
 	struct fake_host *f = start(plugin_tree("linux-6.18"));
 
 	ck_assert_int_eq(fake_host_sample(f), 0);
-	EXPECT(f, { "disk:vda:read_ops", 60170 }, { "disk:vda:read_merged", 11060 }, { "disk:vda:read_bytes", 8466562 * 512.0 },
-	       { "disk:vda:read_time", 47.54 }, { "disk:vda:write_ops", 7836 }, { "disk:vda:write_merged", 8481 },
+	EXPECT(f, { "disk:vda:read_ops", 60170 }, { "disk:vda:read_merged", 11060 },
+	       { "disk:vda:read_bytes", 8466562 * 512.0 }, { "disk:vda:read_time", 47.54 },
+	       { "disk:vda:write_ops", 7836 }, { "disk:vda:write_merged", 8481 },
 	       { "disk:vda:write_bytes", 366048 * 512.0 }, { "disk:vda:write_time", 1.879 }, { "disk:vda:in_flight", 0 },
 	       { "disk:vda:io_time", 8.784 }, { "disk:vda:weighted_io_time", 49.868 }, { "disk:vda:discard_ops", 5505 },
 	       { "disk:vda:discard_merged", 50 }, { "disk:vda:discard_bytes", 199928 * 512.0 },
@@ -76,16 +77,22 @@ START_TEST(come_and_go)
 }
 END_TEST
 
-/* The name of a device that went is taken by another one on the same tick: the old series end before the new ones begin */
+/*
+ * The name of a device that went is taken by another one on the same tick: the old series end before the new ones
+ * begin
+ */
 START_TEST(name_taken_over)
 {
 	struct fake_host *f;
 	char root[64];
 
-	fake_write(fake_tree_new(root), "/proc/diskstats", "   8       0 sda 9 0 0 0 0 0 0 0 0 0 0\n   8      16 sdb 5 0 0 0 0 0 0 0 0 0 0\n");
+	fake_write(fake_tree_new(root), "/proc/diskstats",
+	           "   8       0 sda 9 0 0 0 0 0 0 0 0 0 0\n"
+	           "   8      16 sdb 5 0 0 0 0 0 0 0 0 0 0\n");
 	f = start(root);
 	ck_assert_int_eq(fake_host_sample(f), 0);
-	fake_write(root, "/proc/diskstats", "   8      32 sda 1 0 0 0 0 0 0 0 0 0 0\n   8      16 sdb 6 0 0 0 0 0 0 0 0 0 0\n");
+	fake_write(root, "/proc/diskstats", "   8      32 sda 1 0 0 0 0 0 0 0 0 0 0\n"
+	           "   8      16 sdb 6 0 0 0 0 0 0 0 0 0 0\n");
 	ck_assert_int_eq(fake_host_sample(f), 0);
 	EXPECT(f, { "disk:sda:read_ops", 1 }, { "disk:sdb:read_ops", 6 });
 	ck_assert_uint_eq(fake_host_puts(f, "disk:sda:read_ops"), 1);
@@ -119,7 +126,7 @@ START_TEST(odd_lines)
 
 	fake_write(fake_tree_new(root), "/proc/diskstats",
 	           "\n   8 x sdx 1 1 1 1 1 1 1 1 1 1 1\n   8       0 sda 9 0 0 0 0 0 0 0 0 0 0 1 2 3 4 5 6 7 8 9\n"
-	           "   8       1 a_name_that_is_longer_than_any_that_the_kernel_gives_to_a_device_of_its_own 1 1 1 1 1 1 1 1 1 1 1\n"
+	           "   8       1 a_name_that_is_longer_than_any_the_kernel_gives_to_a_device_of_its 1 1 1 1 1 1 1 1 1 1 1\n"
 	           "   8       2 sdb 1 2 3 four 5 6 7 8 9 10 11\n   8       3\n   8       0 sda 8 0 0 0 0 0 0 0 0 0 0\n"
 	           "   8       4 sdc 1 2 3 4 5 6 7 8 9 10 11\n");
 	f = start(root);

@@ -1,4 +1,7 @@
-/* The plugins that take numbers from /proc, as they are built, on recorded trees: tests/data/proc/README says where these come from */
+/*
+ * The plugins that take numbers from /proc, as they are built, on recorded trees: tests/data/proc/README says
+ * where these come from
+ */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -31,7 +34,10 @@ static struct fake_host *sampled(const char *plugin, const char *tree)
 	return f;
 }
 
-/* ---- cpu -------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- cpu
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 START_TEST(cpu_recorded)
 {
@@ -39,7 +45,8 @@ START_TEST(cpu_recorded)
 
 	ck_assert_int_eq(sysconf(_SC_CLK_TCK), 100);
 	EXPECT(f, { "cpu:total:user", 78.44 }, { "cpu:total:nice", 0 }, { "cpu:total:system", 33.22 },
-	       { "cpu:total:idle", 4378.35 }, { "cpu:total:iowait", 6.53 }, { "cpu:total:irq", 0 }, { "cpu:total:softirq", 0.55 },
+	       { "cpu:total:idle", 4378.35 }, { "cpu:total:iowait", 6.53 }, { "cpu:total:irq", 0 },
+	       { "cpu:total:softirq", 0.55 },
 	       { "cpu:total:steal", 0.1 }, { "cpu:total:guest", 0 }, { "cpu:total:guest_nice", 0 },
 	       { "cpu:0:user", 14.48 }, { "cpu:0:softirq", 0.17 }, { "cpu:1:idle", 2159.81 }, { "cpu:1:steal", 0.07 },
 	       { "cpu:total:busy_percent", NAN }, { "cpu:0:busy_percent", NAN });
@@ -145,7 +152,8 @@ START_TEST(cpu_cut_off_ends_nothing)
 	plugin_copy("hand-4.14", "/proc/stat", fake_tree_new(root));
 	f = start("cpu", root);
 	ck_assert_int_eq(fake_host_sample(f), 0);
-	fake_write(root, "/proc/stat", "cpu  4000 40 2000 90000 300 20 60 8 500 5\ncpu0 1000 10 500 22500 100 5 15 2 125 1\ncpu1 10");
+	fake_write(root, "/proc/stat",
+	           "cpu  4000 40 2000 90000 300 20 60 8 500 5\ncpu0 1000 10 500 22500 100 5 15 2 125 1\ncpu1 10");
 	fake_host_sample(f);
 	ck_assert_uint_eq(fake_host_instances(f, "cpu"), 5);
 	EXPECT(f, { "cpu:1:user", 10 });
@@ -166,15 +174,19 @@ START_TEST(cpu_cap)
 }
 END_TEST
 
-/* ---- memory ----------------------------------------------------------------------------------------------------- */
+/*
+ * ---- memory
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 START_TEST(memory_recorded)
 {
 	struct fake_host *f = sampled("memory", "linux-6.18");
 	double used = KIB * (24684084 - 24399268 - 748 - 100924 - 73456);
 
-	EXPECT(f, { "memory:total", KIB * 24684084 }, { "memory:free", KIB * 24399268 }, { "memory:available", KIB * 24361952 },
-	       { "memory:buffers", KIB * 748 }, { "memory:cached", KIB * 100924 }, { "memory:active", KIB * 63740 },
+	EXPECT(f, { "memory:total", KIB * 24684084 }, { "memory:free", KIB * 24399268 },
+	       { "memory:available", KIB * 24361952 }, { "memory:buffers", KIB * 748 },
+	       { "memory:cached", KIB * 100924 }, { "memory:active", KIB * 63740 },
 	       { "memory:inactive", KIB * 40420 }, { "memory:unevictable", KIB * 17008 }, { "memory:locked", KIB * 16048 },
 	       { "memory:dirty", KIB * 184 }, { "memory:writeback", 0 }, { "memory:anonymous", KIB * 19516 },
 	       { "memory:mapped", KIB * 10796 }, { "memory:shared", KIB * 8872 }, { "memory:slab_reclaimable", KIB * 73456 },
@@ -206,7 +218,8 @@ START_TEST(memory_shapes)
 	EXPECT(f, { "memory:free", KIB * 10000000 }, { "memory:committed", KIB * 12000000 }, { "memory:used",
 	         KIB * (16326928 - 2000000 - 500000 - 6000000 - 600000) });
 	ck_assert_uint_eq(fake_host_puts(f, "memory:used"), 1); /* more was free than there is: nonsense is not put */
-	fake_write(root, "/proc/meminfo", "MemTotal: 100 kB\nCached: 20 kB\nMemFree: 10 kB\nSReclaimable: 5 kB\nBuffers: 1 kB\n");
+	fake_write(root, "/proc/meminfo",
+	           "MemTotal: 100 kB\nCached: 20 kB\nMemFree: 10 kB\nSReclaimable: 5 kB\nBuffers: 1 kB\n");
 	ck_assert_int_eq(fake_host_sample(f), 0);
 	EXPECT(f, { "memory:used", KIB * 64 }, { "memory:cached", KIB * 20 }, { "memory:buffers", KIB });
 	fake_write(root, "/proc/meminfo", "nothing\n");
@@ -221,7 +234,10 @@ START_TEST(memory_shapes)
 }
 END_TEST
 
-/* ---- load, uptime ----------------------------------------------------------------------------------------------- */
+/*
+ * ---- load, uptime
+ * -----------------------------------------------------------------------------------------------
+ */
 
 START_TEST(load_values)
 {
@@ -266,7 +282,10 @@ START_TEST(uptime_value)
 }
 END_TEST
 
-/* ---- swap ------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- swap
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 START_TEST(swap_values)
 {
@@ -351,7 +370,10 @@ START_TEST(swap_of_this_host)
 }
 END_TEST
 
-/* ---- vmem ------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- vmem
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 START_TEST(vmem_values)
 {
@@ -414,7 +436,8 @@ START_TEST(vmem_verbose)
 	ck_assert_int_eq(fake_host_sample(f), 0);
 	ck_assert_uint_eq(fake_host_instances(f, "vmpage"), 7);
 	ck_assert_uint_eq(fake_host_instances(f, "vmevent"), 24);
-	EXPECT(f, { "vmpage:dirty:pages", 101 }, { "vmpage:free_pages:pages", 500000 }, { "vmpage:workingset_nodes:pages", 42 },
+	EXPECT(f, { "vmpage:dirty:pages", 101 }, { "vmpage:free_pages:pages", 500000 },
+	       { "vmpage:workingset_nodes:pages", 42 },
 	       { "vmevent:vmscan_write:count", 77 }, { "vmevent:pgalloc_normal:count", 90000000 },
 	       { "vmevent:numa_pte_updates:count", 0 });
 	made = f->n_series_calls;
@@ -432,7 +455,10 @@ START_TEST(vmem_verbose)
 }
 END_TEST
 
-/* ---- all -------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- all
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static const char *const names[] = { "cpu", "memory", "load", "disk", "df", "swap", "vmem", "uptime" };
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
