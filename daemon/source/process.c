@@ -41,7 +41,7 @@ struct process_source {
 	struct ring *ring;
 	int fd;              /* -1: closed */
 	uint64_t generation; /* of the socket */
-	uint32_t sequence;   /* of our request: its acknowledgement carries it */
+	uint32_t sequence;   /* of our request: its acknowledgement carries the next one */
 	int64_t offset;      /* wall clock - monotonic clock, of this batch */
 	int silent;          /* 0, or why this host never delivers */
 	bool alive;          /* acknowledged, or something has come */
@@ -266,7 +266,7 @@ static void subs_sweep(struct process_source *s)
 static int request_send(struct process_source *s, enum proc_cn_mcast_op op)
 {
 	struct nlmsghdr header = { .nlmsg_type = NLMSG_DONE };
-	struct cn_msg cn = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .seq = ++s->sequence, .len = sizeof(uint32_t) };
+	struct cn_msg cn = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .ack = ++s->sequence, .len = sizeof(uint32_t) };
 	uint32_t operation = op;
 	unsigned char message[sizeof(header) + sizeof(cn) + sizeof(operation)];
 
@@ -332,8 +332,11 @@ static void deliver(const struct cn_msg *cn, const struct proc_event *event, voi
 	uint64_t generation = s->generation;
 
 	if (event->what == PROC_EVENT_NONE) {
-		/* Broadcast: it may answer another listener of this host, whose error says nothing about ours. */
-		if (cn->seq != s->sequence || s->alive)
+		/*
+		 * Broadcast: it may answer another listener of this host, whose error says nothing about ours. The kernel counts our `ack`
+		 * up; in `seq` it puts a count of its own.
+		 */
+		if (cn->ack != s->sequence + 1 || s->alive)
 			return;
 		if (event->event_data.ack.err) {
 			log_notice("process events: refused: %s", strerror((int)event->event_data.ack.err));

@@ -12,3 +12,10 @@ INTERFACE_SOURCES = \
 	plugins/interface/links.c \
 	plugins/interface/message.c
 EXTRA_DIST += plugins/interface/README
+
+check_PROGRAMS += tests/kernel/test_source_interface
+TESTS += tests/kernel/test_source_interface
+tests_kernel_test_source_interface_SOURCES = tests/kernel/test_source_interface.c tests/kernel/real_sources.c \
+	tests/kernel/real_sources.h tests/unit/fake_host.c tests/unit/fake_host.h $(INTERFACE_SOURCES)
+tests_kernel_test_source_interface_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_kernel_test_source_interface_LDADD = $(LIBKITH_LIBS)

@@ -21,25 +21,50 @@ static int on_pidfd(int fd, uint32_t events, void *user)
 	return names_track(t->p, t->pid, NULL);
 }
 
-static int on_exit_event(struct processes *p, struct tracked *t)
+int events_hold(struct processes *p, struct tracked *t)
 {
-	struct proc_stat stat;
 	int r;
 
-	/* The leader of a process whose threads live on? Or those of a whole group that ends: they may lag behind the leader. */
-	if (proc_stat(p->dir, t->pid, &stat) < 0 || stat.threads <= 1)
-		return names_track(p, t->pid, NULL);
-	if (t->pidfd >= 0)
+	/* Without events every scan looks at all of them anyway, and the pids may be of another namespace than ours. */
+	if (!p->events || t->pidfd >= 0)
 		return 0;
 	t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
 	if (t->pidfd < 0)
-		return errno == ESRCH ? names_track(p, t->pid, NULL) : names_scan(p);
+		return errno == ESRCH ? names_track(p, t->pid, NULL) : names_scan_soon(p);
 	r = p->h->watch_fd(p->h, t->pidfd, KITH_READ, on_pidfd, t, &t->watch);
 	if (r < 0) {
 		close(t->pidfd);
 		t->pidfd = -1;
 	}
 	return r;
+}
+
+static int on_exit_event(struct processes *p, struct tracked *t)
+{
+	struct proc_stat stat;
+
+	/* The leader of a process whose threads live on? Or those of a whole group that ends: they may lag behind the leader. */
+	if (proc_stat(p->dir, t->pid, &stat) < 0 || stat.threads <= 1)
+		return names_track(p, t->pid, NULL);
+	return events_hold(p, t);
+}
+
+/*
+ * A child has its parent's name until it says otherwise. That is the name which the parent had then: of a parent that may have changed it
+ * since (or has gone since, unseen), the child is looked at itself. So it is in events older than the last scan, or than the filter that
+ * lets all exits through: the child's exit may have come before that.
+ */
+static int on_fork(struct processes *p, const struct kith_process_event *e)
+{
+	struct tracked *t = names_tracked(p, e->parent);
+
+	if (names_tracked(p, e->pid))
+		return 0; /* a scan has seen it */
+	if (e->time <= p->settled || names_recent(p, e->parent)) {
+		names_recent_add(p, e->pid);
+		return names_classify(p, e->pid);
+	}
+	return t ? names_track(p, e->pid, t->wanted) : 0;
 }
 
 static int on_event(const struct kith_process_event *e, void *user)
@@ -52,12 +77,10 @@ static int on_event(const struct kith_process_event *e, void *user)
 		/* Only now is it known that this host delivers nothing */
 		return names_refused(p, e->status);
 	case KITH_PROCESS_FORK:
-		/* The child has its parent's name until it says otherwise */
-		t = names_tracked(p, e->parent);
-		/* One that a scan has seen already is what the scan saw: the event is older */
-		return t && !names_tracked(p, e->pid) ? names_track(p, e->pid, t->wanted) : 0;
+		return on_fork(p, e);
 	case KITH_PROCESS_EXEC:
 	case KITH_PROCESS_NAME:
+		names_recent_add(p, e->pid);
 		return names_classify(p, e->pid);
 	case KITH_PROCESS_EXIT:
 		t = names_tracked(p, e->pid);
@@ -117,6 +140,7 @@ int events_update(struct processes *p)
 {
 	struct tracked *t, *next;
 	struct kith_process_filter f;
+	bool was_wide = p->wide;
 	int32_t pids[NARROW_MAX];
 	int r;
 
@@ -131,6 +155,8 @@ int events_update(struct processes *p)
 		return r;
 	p->stale = false;
 	p->updates++;
+	if (p->wide && !was_wide)
+		names_settle(p);
 	/* Before, nothing would have told of their exit or of another name */
 	for (t = p->tracked; t && r >= 0; t = next) {
 		next = t->hh.next;

@@ -13,3 +13,10 @@ PROCESSES_SOURCES = \
 	plugins/processes/processes.h \
 	plugins/processes/totals.c
 EXTRA_DIST += plugins/processes/README
+
+check_PROGRAMS += tests/kernel/test_source_processes
+TESTS += tests/kernel/test_source_processes
+tests_kernel_test_source_processes_SOURCES = tests/kernel/test_source_processes.c tests/kernel/real_sources.c \
+	tests/kernel/real_sources.h tests/unit/fake_host.c tests/unit/fake_host.h $(PROCESSES_SOURCES)
+tests_kernel_test_source_processes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_kernel_test_source_processes_LDADD = $(LIBKITH_LIBS)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "processes/processes.h"
@@ -127,18 +128,57 @@ int names_classify(struct processes *p, int32_t pid)
 	if (n > 0)
 		w = match(p, pid, comm, (size_t)n);
 	/* Its zombie still has a name */
-	if (w && (!t || t->wanted != w) && !proc_alive(p->dir, pid))
+	if (w && (!t || t->wanted != w) && proc_life(p->dir, pid) == PROC_GONE)
 		w = NULL;
 	return t || w ? names_track(p, pid, w) : 0;
 }
 
 /* ---- scanning ----------------------------------------------------------------------------------------------------- */
 
+void names_settle(struct processes *p)
+{
+	struct timespec now;
+
+	/* Not the host's now, which is when this wake-up began */
+	clock_gettime(CLOCK_REALTIME, &now);
+	p->settled = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+void names_recent_add(struct processes *p, int32_t pid)
+{
+	int64_t now = p->h->now(p->h);
+
+	p->recent[p->recent_at++] = pid;
+	if (p->recent_at < RECENT_MAX)
+		return;
+	p->recent_at = 0;
+	/* So many in so short a time that one may have been forgotten before its forks were heard: a scan makes it good */
+	if (now - p->recent_lap < SCAN_SPACING)
+		names_scan_soon(p);
+	p->recent_lap = now;
+}
+
+bool names_recent(const struct processes *p, int32_t pid)
+{
+	for (uint32_t i = 0; i < RECENT_MAX; i++)
+		if (p->recent[i] == pid)
+			return true;
+	return false;
+}
+
 int names_look(struct processes *p, int32_t pid)
 {
-	if (names_tracked(p, pid) && !proc_alive(p->dir, pid))
+	struct tracked *t;
+	int r;
+
+	if (names_tracked(p, pid) && proc_life(p->dir, pid) == PROC_GONE) {
+		/* Its forks may be on their way still */
+		names_recent_add(p, pid);
 		return names_track(p, pid, NULL);
-	return names_classify(p, pid);
+	}
+	r = names_classify(p, pid);
+	t = r < 0 ? NULL : names_tracked(p, pid);
+	return t && proc_life(p->dir, pid) == PROC_HEADLESS ? events_hold(p, t) : r;
 }
 
 static int scan_one(int32_t pid, void *user)
@@ -166,6 +206,7 @@ static int scan_now(struct processes *p)
 		return r;
 	p->scans++;
 	p->scanned = p->h->now(p->h);
+	names_settle(p);
 	/* Those that the filter did not know: told to the kernel, and looked at again, before anybody hears of them */
 	p->scanning = true;
 	r = events_update(p);
@@ -179,6 +220,14 @@ static int scan_now(struct processes *p)
 int names_scan(struct processes *p)
 {
 	return names_scan_at(p, p->scanned ? p->scanned + SCAN_SPACING : 0);
+}
+
+/* Never within this call: the caller may be walking through the table */
+int names_scan_soon(struct processes *p)
+{
+	int64_t soonest = p->h->now(p->h) + BATCH_AFTER, due = p->scanned + SCAN_SPACING;
+
+	return names_scan_at(p, due > soonest ? due : soonest);
 }
 
 static int on_batch(void *user)
@@ -199,7 +248,7 @@ static int names_scan_at(struct processes *p, int64_t due)
 {
 	int64_t now = p->h->now(p->h);
 
-	if (!p->wanted || p->starting)
+	if (!p->wanted || p->starting || p->scanning)
 		return 0;
 	/* A clock that was set back must not put it off for long */
 	if (due <= now || due - now > SCAN_SPACING)

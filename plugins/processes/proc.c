@@ -175,11 +175,13 @@ int proc_stat(int dir, int32_t pid, struct proc_stat *ret)
 	return n < 0 ? n : proc_stat_parse(text, ret);
 }
 
-bool proc_alive(int dir, int32_t pid)
+enum proc_life proc_life(int dir, int32_t pid)
 {
 	struct proc_stat stat;
 
 	if (proc_stat(dir, pid, &stat) < 0)
-		return false;
-	return stat.threads > 1 || (stat.state != 'Z' && stat.state != 'X' && stat.state != 'x');
+		return PROC_GONE;
+	if (stat.state != 'Z' && stat.state != 'X' && stat.state != 'x')
+		return PROC_LIVES;
+	return stat.threads > 1 ? PROC_HEADLESS : PROC_GONE;
 }

@@ -49,8 +49,12 @@ int proc_name(int dir, int32_t pid, char *name, size_t size);
 int proc_program(int dir, int32_t pid, char *name, size_t size);
 int proc_stat_parse(const char *text, struct proc_stat *ret); /* 0 or -EBADMSG */
 int proc_stat(int dir, int32_t pid, struct proc_stat *ret);
-/* False: gone, or a zombie of which no thread is left */
-bool proc_alive(int dir, int32_t pid);
+enum proc_life {
+	PROC_GONE,     /* or a zombie of which no thread is left */
+	PROC_HEADLESS, /* its leader has ended, threads live on */
+	PROC_LIVES,
+};
+enum proc_life proc_life(int dir, int32_t pid);
 
 /* ---- totals.c ----------------------------------------------------------------------------------------------------- */
 
@@ -68,6 +72,8 @@ struct totals {
 #define NARROW_AGAIN 32 /* and for these again when so few are left */
 #define BATCH_AFTER INT64_C(2000000)       /* ns from a change to the filter's update */
 #define SCAN_SPACING INT64_C(1000000000)   /* ns between scans, however often events are lost */
+
+#define RECENT_MAX 512
 
 struct wanted {
 	struct wanted *next;
@@ -105,6 +111,14 @@ struct processes {
 	bool scan_wanted, scanning;
 	int64_t scanned;     /* when, ns; 0: never */
 	int64_t scan_due, batch_due; /* while scan_wanted, while there is `batch` */
+	int64_t settled;     /* wall clock ns: of older events a scan or another filter may have kept their sequel away */
+	/*
+	 * Who has lately executed something or renamed itself, in a ring. What is read of a process is its name now, not at the time of the
+	 * event; so a child of one of these is looked at itself.
+	 */
+	int32_t recent[RECENT_MAX];
+	uint32_t recent_at;
+	int64_t recent_lap;  /* when recent_at was 0 last */
 	int no_events;       /* 0, or why this host gives none */
 	uint64_t scans, updates; /* for tests */
 };
@@ -118,6 +132,10 @@ int names_classify(struct processes *p, int32_t pid);
 int names_look(struct processes *p, int32_t pid);
 /* All processes, soon: at once unless the last scan was less than SCAN_SPACING ago */
 int names_scan(struct processes *p);
+int names_scan_soon(struct processes *p);
+void names_settle(struct processes *p); /* up to now */
+void names_recent_add(struct processes *p, int32_t pid);
+bool names_recent(const struct processes *p, int32_t pid);
 int names_batch_soon(struct processes *p, int64_t after);
 int names_refused(struct processes *p, int error); /* no process events after all */
 int names_start(struct processes *p); /* after the names of the options and the promises that stand */
@@ -130,6 +148,8 @@ void names_tell(struct processes *p); /* the note */
 
 int events_start(struct processes *p); /* or what this host says */
 void events_stop(struct processes *p);
+/* Its leader has ended, or is about to: counts until the last thread has */
+int events_hold(struct processes *p, struct tracked *t);
 /* Gives the kernel the filter that fits now, then looks again at those that it did not know */
 int events_update(struct processes *p);
 

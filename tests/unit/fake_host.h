@@ -79,6 +79,7 @@ struct fake_host {
 	struct kith_process_filter filter; /* with copies */
 	uint64_t n_filters;
 	int fail_process, fail_netlink, fail_work;
+	void *watch_data; /* of a test that replaces functions */
 
 	struct fake_watch *watches;
 	struct fake_work *works;
