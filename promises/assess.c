@@ -25,7 +25,7 @@ const char *severity_name(enum kith_priority s)
 	return (unsigned)s < KITH_COUNT(names) ? names[s] : "debug";
 }
 
-/* ---- deadlines: a heap of promises, the earliest first ------------------------------------------------------------ */
+/* ---- deadlines: a heap of promises, the earliest first ----------------------------------------------------------- */
 
 #define NOT_IN_HEAP SIZE_MAX
 
@@ -151,7 +151,7 @@ void promise_schedule(struct promise *pr)
 		heap_set(pr->engine, pr, at);
 }
 
-/* ---- transitions -------------------------------------------------------------------------------------------------- */
+/* ---- transitions ------------------------------------------------------------------------------------------------- */
 
 void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, const char *because)
 {
@@ -239,7 +239,7 @@ void promise_due(struct promise *pr, int64_t time)
 	}
 }
 
-/* ---- the engine's outermost calls --------------------------------------------------------------------------------- */
+/* ---- the engine's outermost calls -------------------------------------------------------------------------------- */
 
 void engine_enter(struct promises *p)
 {

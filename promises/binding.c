@@ -11,113 +11,7 @@
 static void quantifier_free(struct quantifier *q);
 static struct tree *tree_new(struct promise *pr, struct node *over, struct expr *root, struct instance *instance);
 
-/* ---- topics and slots --------------------------------------------------------------------------------------------- */
-
-static struct topic *topic_find(struct promises *p, const char *family)
-{
-	struct topic *t;
-
-	HASH_FIND_STR(p->topics, family, t);
-	return t;
-}
-
-static struct topic *topic_get(struct promises *p, const char *family)
-{
-	struct topic *t = topic_find(p, family);
-
-	if (t)
-		return t;
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return NULL;
-	t->name = strdup(family);
-	if (t->name)
-		HASH_ADD_KEYPTR(hh, p->topics, t->name, strlen(t->name), t);
-	if (!t->name || !t->hh.tbl) {
-		free(t->name);
-		free(t);
-		return NULL;
-	}
-	return t;
-}
-
-static void topic_drop_unused(struct promises *p, struct topic *t)
-{
-	if (t->n_rules || t->slots || t->quantifiers)
-		return;
-	HASH_DEL(p->topics, t);
-	free(t->rules);
-	free(t->name);
-	free(t);
-}
-
-static int topic_add_rule(struct topic *t, struct live_rule *live)
-{
-	if (t->n_rules && t->rules[t->n_rules - 1] == live)
-		return 0;
-	if (t->n_rules == t->size_rules) {
-		unsigned size = t->size_rules ? t->size_rules * 2 : 4;
-		struct live_rule **rules = realloc(t->rules, size * sizeof(struct live_rule *));
-
-		if (!rules)
-			return -ENOMEM;
-		t->rules = rules;
-		t->size_rules = size;
-	}
-	t->rules[t->n_rules++] = live;
-	return 0;
-}
-
-static void topic_remove_rule(struct topic *t, const struct live_rule *live)
-{
-	for (unsigned i = t->n_rules; i-- > 0;)
-		if (t->rules[i] == live) {
-			memmove(&t->rules[i], &t->rules[i + 1], (t->n_rules - i - 1) * sizeof(struct live_rule *));
-			t->n_rules--;
-			return;
-		}
-}
-
-static struct slot *slot_get(struct topic *t, const char *instance)
-{
-	struct slot *s;
-
-	HASH_FIND_STR(t->slots, instance, s);
-	if (s)
-		return s;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return NULL;
-	s->topic = t;
-	s->name = strdup(instance);
-	if (s->name)
-		HASH_ADD_KEYPTR(hh, t->slots, s->name, strlen(s->name), s);
-	if (!s->name || !s->hh.tbl) {
-		free(s->name);
-		free(s);
-		return NULL;
-	}
-	return s;
-}
-
-static void slot_leave(struct leaf *leaf)
-{
-	struct slot *s = leaf->slot;
-
-	if (!s)
-		return;
-	*leaf->slot_link = leaf->slot_next;
-	if (leaf->slot_next)
-		leaf->slot_next->slot_link = leaf->slot_link;
-	leaf->slot = NULL;
-	if (s->leaves)
-		return;
-	HASH_DEL(s->topic->slots, s);
-	free(s->name);
-	free(s);
-}
-
-/* ---- leaves ------------------------------------------------------------------------------------------------------- */
+/* ---- leaves ------------------------------------------------------------------------------------------------------ */
 
 const char *leaf_instance(const struct tree *tree, const struct expr *name)
 {
@@ -240,7 +134,7 @@ static void leaf_free(struct leaf *leaf)
 	free(leaf);
 }
 
-/* ---- trees -------------------------------------------------------------------------------------------------------- */
+/* ---- trees ------------------------------------------------------------------------------------------------------- */
 
 /* Kids that become nodes: a call's name is its leaf, a list's values stay in the expression, a quantifier has trees. */
 static unsigned node_kids(const struct expr *e)
@@ -455,7 +349,7 @@ static struct tree *tree_new(struct promise *pr, struct node *over, struct expr 
 	return tree;
 }
 
-/* ---- promises ----------------------------------------------------------------------------------------------------- */
+/* ---- promises ---------------------------------------------------------------------------------------------------- */
 
 static void promise_free(struct promise *pr)
 {
@@ -578,7 +472,8 @@ static bool is_shared(const struct expr *e, const struct expr *body)
 }
 
 /* Bound and computed, not assessed yet */
-static int promise_new(struct promises *p, struct live_rule *live, struct instance *instance, int64_t now, struct promise **ret_promise)
+static int promise_new(struct promises *p, struct live_rule *live, struct instance *instance, int64_t now,
+                       struct promise **ret_promise)
 {
 	struct promise *pr = calloc(1, sizeof(*pr));
 
@@ -608,7 +503,7 @@ fail:
 	return -ENOMEM;
 }
 
-/* ---- rules -------------------------------------------------------------------------------------------------------- */
+/* ---- rules ------------------------------------------------------------------------------------------------------- */
 
 /* Each family and instance that a rule names, in a fixed order */
 struct mention {
@@ -746,7 +641,7 @@ void rule_unbind(struct promises *p, struct live_rule *live)
 	mention_all(&m);
 }
 
-/* ---- what comes and goes ------------------------------------------------------------------------------------------ */
+/* ---- what comes and goes ----------------------------------------------------------------------------------------- */
 
 /* A family is there: does the rule suit it? */
 static void rule_recheck(struct promises *p, struct live_rule *live)

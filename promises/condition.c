@@ -61,7 +61,8 @@ static bool expr_append(struct parser *p, struct expr *e, struct expr *item)
 static bool deeper(struct parser *p)
 {
 	if (p->depth >= CONDITION_DEPTH_MAX) {
-		parser_fault(p, p->token.at, p->token.length, NULL, "this condition is nested more than %d deep", CONDITION_DEPTH_MAX);
+		parser_fault(p, p->token.at, p->token.length, NULL, "this condition is nested more than %d deep",
+		             CONDITION_DEPTH_MAX);
 		return false;
 	}
 	p->depth++;
@@ -89,7 +90,8 @@ static struct expr *parse_name(struct parser *p)
 		return NULL;
 	}
 	if (name.where.at) {
-		parser_fault(p, t->at, t->length, "a promise speaks of its own host", "\"@%.*s\" is not supported yet in this version",
+		parser_fault(p, t->at, t->length, "a promise speaks of its own host",
+		             "\"@%.*s\" is not supported yet in this version",
 		             (int)name.where.length, name.where.at);
 		return NULL;
 	}
@@ -233,8 +235,8 @@ static struct expr *parse_unary(struct parser *p)
 	return item && expr_append(p, e, item) ? e : NULL;
 }
 
-static struct expr *parse_binary(struct parser *p, struct expr *(*below)(struct parser *), char a, enum expr_op op_a, char b,
-                                 enum expr_op op_b)
+static struct expr *parse_binary(struct parser *p, struct expr *(*below)(struct parser *), char a,
+                                 enum expr_op op_a, char b, enum expr_op op_b)
 {
 	struct expr *left = below(p);
 
@@ -395,7 +397,8 @@ static struct expr *parse_not(struct parser *p)
 	return item && expr_append(p, e, item) ? e : NULL;
 }
 
-static struct expr *parse_chain(struct parser *p, enum expr_kind kind, const char *word, struct expr *(*below)(struct parser *))
+static struct expr *parse_chain(struct parser *p, enum expr_kind kind, const char *word,
+                                struct expr *(*below)(struct parser *))
 {
 	struct expr *left = below(p), *e;
 

@@ -1,9 +1,10 @@
 /*
  * The engine's own structures.
  *
- * rule (as written) -> live_rule (in force) -> promise (one, or one an instance) -> tree of nodes -> leaves, each watching one series.
- * A sample goes series_watch -> leaf -> the nodes that use it -> up to the root, as far as something changes. Names that are not there yet
- * wait in a topic (a family) by instance; quantifiers and promisers with a pattern listen at their topic.
+ * rule (as written) -> live_rule (in force) -> promise (one, or one an instance) -> tree of nodes -> leaves, each
+ * watching one series. A sample goes series_watch -> leaf -> the nodes that use it -> up to the root, as far as
+ * something changes. Names that are not there yet wait in a topic (a family) by instance; quantifiers and promisers
+ * with a pattern listen at their topic.
  */
 #ifndef KITH_PROMISES_ENGINE_H
 #define KITH_PROMISES_ENGINE_H
@@ -128,7 +129,9 @@ struct promise {
 	char *promiser;
 	char *instance;       /* of a promiser with a pattern; NULL: none */
 	struct instance *bound;
-	enum kith_assessment assessment, from, definite; /* from: before the last transition; definite: the last that was not unknown; unknown: none */
+	enum kith_assessment assessment;
+	enum kith_assessment from;     /* before the last transition */
+	enum kith_assessment definite; /* the last that was not unknown; unknown: none */
 	uint8_t truth;        /* of the body, now */
 	bool repaired, mending; /* mending: an action on broken was started since it broke */
 	bool assessed;        /* once at least */
@@ -195,7 +198,16 @@ struct promises {
 	struct buf line;      /* for transitions */
 };
 
-/* ---- binding.c: trees, leaves, topics */
+/* ---- topics.c */
+struct topic *topic_find(struct promises *p, const char *family); /* NULL: no promise names it */
+struct topic *topic_get(struct promises *p, const char *family);  /* makes it; NULL: out of memory */
+void topic_drop_unused(struct promises *p, struct topic *t);
+int topic_add_rule(struct topic *t, struct live_rule *live);
+void topic_remove_rule(struct topic *t, const struct live_rule *live);
+struct slot *slot_get(struct topic *t, const char *instance);     /* makes it; NULL: out of memory */
+void slot_leave(struct leaf *leaf);                               /* fine when it waits nowhere; frees an empty slot */
+
+/* ---- binding.c: trees, leaves, rules */
 int rule_bind(struct promises *p, struct live_rule *live, int64_t now);
 void rule_unbind(struct promises *p, struct live_rule *live);
 void binding_family(struct promises *p, const struct family *family, bool begins);
@@ -232,7 +244,8 @@ int64_t actions_next(const struct promise *pr);
 void actions_forget(struct promises *p, const struct promise *pr);
 
 /* ---- wording.c */
-void word_expr(struct buf *b, const struct expr *e, const struct tree *tree); /* as written, with the tree's instances */
+/* As written, with the tree's instances */
+void word_expr(struct buf *b, const struct expr *e, const struct tree *tree);
 void word_value(struct buf *b, const struct node *node);
 void word_because(struct buf *b, const struct promise *pr); /* why it holds, fails or is unknown */
 void word_unknown(struct buf *b, const struct node *node);

@@ -4,7 +4,7 @@
 
 #include "promises/engine.h"
 
-/* ---- one node ----------------------------------------------------------------------------------------------------- */
+/* ---- one node ---------------------------------------------------------------------------------------------------- */
 
 static double operand(const struct node *n)
 {
@@ -47,8 +47,8 @@ static bool ordered(enum expr_op op, double a, double b)
 }
 
 /*
- * Margin: once it failed, a comparison must hold by the margin to hold again. Where failing is what is promised (under `not`), once it
- * held it must fail by the margin to fail again.
+ * Margin: once it failed, a comparison must hold by the margin to hold again. Where failing is what is promised (under
+ * `not`), once it held it must fail by the margin to fail again.
  */
 static bool with_margin(struct node *n, double a, double b)
 {
@@ -188,7 +188,7 @@ static bool node_compute(struct node *n)
 	return true;
 }
 
-/* ---- upwards ------------------------------------------------------------------------------------------------------ */
+/* ---- upwards ----------------------------------------------------------------------------------------------------- */
 
 static void climb(struct node *n);
 
@@ -234,8 +234,8 @@ void tree_compute(struct tree *tree)
 }
 
 /*
- * Several nodes of a tree changed at once: each node above is computed once, after all below it, so that no comparison sees half of a
- * sample. The scratch has room for every user of a leaf.
+ * Several nodes of a tree changed at once: each node above is computed once, after all below it, so that no comparison
+ * sees half of a sample. The scratch has room for every user of a leaf.
  */
 static void climb_all(struct node **work, size_t n, struct tree *tree)
 {
@@ -258,7 +258,7 @@ static void climb_all(struct node **work, size_t n, struct tree *tree)
 	tree_changed(tree);
 }
 
-/* ---- leaves ------------------------------------------------------------------------------------------------------- */
+/* ---- leaves ------------------------------------------------------------------------------------------------------ */
 
 static double user_value(const struct node *n, const struct series *s)
 {
@@ -364,8 +364,8 @@ static struct leaf *leaf_of(struct series_watch *watch)
 }
 
 /*
- * Does another tree of the same promise hear of this sample after us? Then it is judged there: no half of a sample is ever seen. Only
- * promises with quantifiers that can be so ask.
+ * Does another tree of the same promise hear of this sample after us? Then it is judged there: no half of a sample is
+ * ever seen. Only promises with quantifiers that can be so ask.
  */
 static bool more_to_come(struct leaf *leaf)
 {
@@ -392,8 +392,8 @@ static void leaf_evaluate(struct leaf *leaf, const struct series *s, bool sample
 }
 
 /*
- * An instance ends series by series; a promise that names several, or goes over instances, is judged once all of it is gone: no half of an
- * end is ever seen.
+ * An instance ends series by series; a promise that names several, or goes over instances, is judged once all of it is
+ * gone: no half of an end is ever seen.
  */
 static void leaf_ended(struct leaf *leaf)
 {
@@ -458,7 +458,7 @@ void leaf_event(struct series_watch *watch, const struct series *series, enum se
 	engine_leave(p);
 }
 
-/* ---- time --------------------------------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------------------------------- */
 
 static void join_due(struct promise *pr, int64_t now)
 {

@@ -1,4 +1,7 @@
-/* The grammar's half for files: bundles, promises and their statements. After a fault it goes on at the next statement. */
+/*
+ * The grammar's half for files: bundles, promises and their statements. After a fault it goes on at the next
+ * statement.
+ */
 #include "promises/grammar.h"
 
 #include <errno.h>
@@ -12,7 +15,8 @@
 
 #define TIMEOUT_DEFAULT (30 * NS_PER_S)
 
-static const char *const statements[] = { "promiser", "promisee", "keep", "grace", "settle", "severity", "on", "only", "tell" };
+static const char *const statements[] = { "promiser", "promisee", "keep", "grace", "settle", "severity",
+                                          "on",       "only",     "tell" };
 /* Words of the language's next version */
 static const char *const later[] = { "let",    "depends", "between", "matches", "stddev", "forecast", "age",
                                      "changed", "some",    "records", "ack",     "silence" };
@@ -72,7 +76,8 @@ void parser_fault(struct parser *p, size_t at, size_t width, const char *hint, c
 	va_start(args, format);
 	buf_vprintf(&b, format, args);
 	va_end(args);
-	fault_add(p->tokens.faults, false, p->tokens.path, p->tokens.text, p->tokens.length, at, width, hint, "%s", buf_text(&b));
+	fault_add(p->tokens.faults, false, p->tokens.path, p->tokens.text, p->tokens.length, at, width, hint, "%s",
+	          buf_text(&b));
 	p->failed |= b.failed;
 	buf_free(&b);
 }
@@ -85,8 +90,9 @@ void *parser_expected(struct parser *p, const char *what, const char *hint)
 	if (t->kind == TOKEN_END && !p->end_told)
 		parser_fault(p, t->at, 1, hint, "expected %s, found the end of the file", what);
 	else if (t->kind != TOKEN_FAULT && t->kind != TOKEN_END)
-		parser_fault(p, t->at, t->length, hint, t->kind == TOKEN_STRING ? "expected %s, found %.*s" : "expected %s, found \"%.*s\"",
-		             what, width, p->tokens.text + t->at);
+		parser_fault(p, t->at, t->length, hint,
+		             t->kind == TOKEN_STRING ? "expected %s, found %.*s" : "expected %s, found \"%.*s\"", what,
+		             width, p->tokens.text + t->at);
 	p->end_told |= t->kind == TOKEN_END;
 	return NULL;
 }
@@ -217,7 +223,8 @@ static struct fact *parse_fact(struct parser *p)
 	return parser_expected(p, "tag, host or zone", "only on tag \"web\"");
 }
 
-static struct fact *parse_fact_chain(struct parser *p, const char *word, enum fact_kind kind, struct fact *(*below)(struct parser *))
+static struct fact *parse_fact_chain(struct parser *p, const char *word, enum fact_kind kind,
+                                     struct fact *(*below)(struct parser *))
 {
 	struct fact *left = below(p);
 

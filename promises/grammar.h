@@ -41,7 +41,10 @@ bool parser_at_word(const struct parser *p, const char *word);
 bool parser_take_word(struct parser *p, const char *word);
 bool parser_at_mark(const struct parser *p, unsigned mark);
 bool parser_take_mark(struct parser *p, unsigned mark);
-/* Says what was expected instead of the token; silent when the token itself was at fault. NULL, so that it can be returned. */
+/*
+ * Says what was expected instead of the token; silent when the token itself was at fault. NULL, so that it can be
+ * returned.
+ */
 void *parser_expected(struct parser *p, const char *what, const char *hint);
 void parser_fault(struct parser *p, size_t at, size_t width, const char *hint, const char *format, ...)
         __attribute__((format(printf, 5, 6)));

@@ -11,6 +11,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/promises.c \
 	promises/syntax.h \
 	promises/tokens.c promises/tokens.h \
+	promises/topics.c \
 	promises/typing.c promises/typing.h \
 	promises/window.c promises/window.h \
 	promises/wording.c

@@ -10,7 +10,8 @@
 
 #define ENV_COUNT 8
 
-static void mend_record(struct promise *pr, enum kith_priority priority, int64_t time, const char *program, const char *message)
+static void mend_record(struct promise *pr, enum kith_priority priority, int64_t time, const char *program,
+                        const char *message)
 {
 	struct kith_field fields[] = { { "promiser", pr->promiser }, { "program", program } };
 	struct kith_record record = {
@@ -21,7 +22,7 @@ static void mend_record(struct promise *pr, enum kith_priority priority, int64_t
 	model_record(pr->engine->model, &record);
 }
 
-/* ---- what the program is told ------------------------------------------------------------------------------------- */
+/* ---- what the program is told ------------------------------------------------------------------------------------ */
 
 static void json_string(struct buf *b, const char *text)
 {
@@ -74,7 +75,7 @@ static int telling_make(struct telling *t)
 	return t->json.failed ? -ENOMEM : 0;
 }
 
-/* ---- starting ----------------------------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------------------------------------------- */
 
 static struct run *run_new(struct promise *pr, struct action_state *s)
 {
@@ -107,7 +108,8 @@ static void run_free(struct promises *p, struct run *run)
 	free(run);
 }
 
-static int action_start(struct promise *pr, struct action_state *s, enum kith_assessment from, int64_t time, const char *because)
+static int action_start(struct promise *pr, struct action_state *s, enum kith_assessment from, int64_t time,
+                        const char *because)
 {
 	const struct rule *r = pr->live->rule;
 	char since[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX];
@@ -145,7 +147,7 @@ out:
 	return err;
 }
 
-/* ---- whether and when --------------------------------------------------------------------------------------------- */
+/* ---- whether and when -------------------------------------------------------------------------------------------- */
 
 /* The earliest time that the limit allows; 0: now */
 static int64_t limit_opens(const struct action_state *s, int64_t time)
@@ -165,8 +167,8 @@ static void say_held_back(struct promise *pr, struct action_state *s, int64_t ti
 
 	if (!s->held_back)
 		return;
-	buf_printf(&b, "held back %u %s of %s: at most %u per ", s->held_back, s->held_back == 1 ? "run" : "runs", s->action->argv[0],
-	           s->action->at_most);
+	buf_printf(&b, "held back %u %s of %s: at most %u per ", s->held_back, s->held_back == 1 ? "run" : "runs",
+	           s->action->argv[0], s->action->at_most);
 	word_duration(&b, s->action->per);
 	s->held_back = 0;
 	mend_record(pr, KITH_NOTICE, time, s->action->argv[0], buf_text(&b));
@@ -195,7 +197,8 @@ static void action_failed_to_start(struct promise *pr, struct action_state *s, i
 	buf_free(&b);
 }
 
-static void action_try(struct promise *pr, struct action_state *s, enum kith_assessment from, int64_t time, const char *because)
+static void action_try(struct promise *pr, struct action_state *s, enum kith_assessment from, int64_t time,
+                       const char *because)
 {
 	int64_t opens = limit_opens(s, time);
 	int err;
@@ -277,7 +280,7 @@ void actions_due(struct promise *pr, int64_t time)
 	}
 }
 
-/* ---- how it went -------------------------------------------------------------------------------------------------- */
+/* ---- how it went ------------------------------------------------------------------------------------------------- */
 
 static bool done_words(struct buf *b, const char *program, int status, bool timed_out)
 {

@@ -11,7 +11,7 @@
 
 #define FILE_LENGTH_MAX ((size_t)8 << 20)
 
-/* ---- facts -------------------------------------------------------------------------------------------------------- */
+/* ---- facts ------------------------------------------------------------------------------------------------------- */
 
 static void facts_clear(struct promises *p)
 {
@@ -94,7 +94,7 @@ static bool fact_holds(const struct promises *p, const struct fact *f)
 	return false;
 }
 
-/* ---- new and free ------------------------------------------------------------------------------------------------- */
+/* ---- new and free ------------------------------------------------------------------------------------------------ */
 
 static void on_family(const struct family *family, bool begins, void *user)
 {
@@ -169,7 +169,7 @@ void promises_free(struct promises *p)
 	free(p);
 }
 
-/* ---- reading and checking ----------------------------------------------------------------------------------------- */
+/* ---- reading and checking ---------------------------------------------------------------------------------------- */
 
 struct named {
 	UT_hash_handle hh;
@@ -230,7 +230,8 @@ static void check_duplicate(struct faults *faults, const struct named *names, co
 }
 
 /* All files into *rules, checked. -EINVAL: there are errors; -ENOMEM. *rules is the caller's to free either way. */
-static int read_all(const struct promises *p, const struct promises_file *files, size_t n, struct rules *rules, struct faults *faults)
+static int read_all(const struct promises *p, const struct promises_file *files, size_t n, struct rules *rules,
+                    struct faults *faults)
 {
 	struct typing t = { .model = p->model, .faults = faults };
 	struct named *names, *all;
@@ -273,7 +274,7 @@ int promises_check(struct promises *p, const struct promises_file *files, size_t
 	return err;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 /* The old rule that goes on in the place of the new one: the same text, in force then and now */
 static bool is_same(const struct promises *p, const struct rule *old, const struct rule *new)
@@ -424,7 +425,7 @@ int promises_load(struct promises *p, const struct promises_file *files, size_t 
 	return err;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
 
 size_t promises_count(const struct promises *p)
 {

@@ -55,7 +55,7 @@ void promises_free(struct promises *p);
 
 /*
  * Replaces the running set by what these files say: all or nothing. A promise whose text is the same keeps its state, windows and
- * since. -EINVAL: `faults` says why, the old set goes on. Warnings may be added on success. `now`: wall ns.
+ * since. -EINVAL: `faults` says why, the old set goes on. -EBUSY: called from within a transition's observer. Warnings may be added on success. `now`: wall ns.
  */
 int promises_load(struct promises *p, const struct promises_file *files, size_t n, int64_t now, struct faults *faults);
 /* Checks without loading; same faults. The model gives families when it has them. */

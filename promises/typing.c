@@ -14,9 +14,11 @@
 
 static bool type_check(struct typing *t, struct expr *e);
 
-static void type_fault(struct typing *t, bool warning, size_t at, size_t width, const char *hint, const char *format, ...)
+static void type_fault(struct typing *t, bool warning, size_t at, size_t width, const char *hint, const char *format,
+                       ...)
         __attribute__((format(printf, 6, 7)));
-static void type_fault(struct typing *t, bool warning, size_t at, size_t width, const char *hint, const char *format, ...)
+static void type_fault(struct typing *t, bool warning, size_t at, size_t width, const char *hint, const char *format,
+                       ...)
 {
 	struct buf b = BUF_INIT;
 	va_list args;
@@ -25,7 +27,8 @@ static void type_fault(struct typing *t, bool warning, size_t at, size_t width, 
 	buf_vprintf(&b, format, args);
 	va_end(args);
 	if (t->faults)
-		fault_add(t->faults, warning, t->path, t->text, t->length, at, width, hint && *hint ? hint : NULL, "%s", buf_text(&b));
+		fault_add(t->faults, warning, t->path, t->text, t->length, at, width, hint && *hint ? hint : NULL,
+		          "%s", buf_text(&b));
 	else if (!warning && t->reason && !t->reason->length)
 		buf_puts(t->reason, buf_text(&b));
 	buf_free(&b);
@@ -154,8 +157,8 @@ static bool check_scope(struct typing *t, struct expr *e)
 	if (r->family && !strcmp(r->family, e->family)) {
 		char hint[HINT_MAX];
 
-		snprintf(hint, sizeof(hint), "write %s:%s:%s, as the promiser does, or all, any or none before it", e->family, r->instance,
-		         e->metric);
+		snprintf(hint, sizeof(hint), "write %s:%s:%s, as the promiser does, or all, any or none before it",
+		         e->family, r->instance, e->metric);
 		expr_fault(t, e, hint, "\"%s:%s\" stands for many", e->family, e->instance);
 		return false;
 	}
@@ -263,7 +266,9 @@ static bool sibling(const struct typing *t, const struct expr *name, const char 
 	for (uint32_t i = 0; i < f->n_metrics; i++) {
 		const struct metric *o = &f->metrics[i];
 		size_t k = strlen(o->name);
-		bool same = k > n ? !strncmp(o->name, m->name, n) && o->name[n] == '_' : !strncmp(o->name, m->name, k) && m->name[k] == '_';
+		const char *longer = k > n ? o->name : m->name;
+		size_t least = k > n ? n : k;
+		bool same = !strncmp(o->name, m->name, least) && longer[least] == '_';
 
 		if (o != m && same && !strcmp(o->unit, unit)) {
 			snprintf(hint, HINT_MAX, "did you mean \"%s:%s%s%s\"?", name->family, name->instance, name->three ? ":" : "",
@@ -297,7 +302,8 @@ static bool check_units(struct typing *t, const struct expr *a, const struct exp
 	if (a->type == TYPE_ANY || b->type == TYPE_ANY || unit_fits(a->unit, b->unit))
 		return true;
 	unit_hint(t, a, b, hint);
-	expr_fault(t, b, hint, "%s cannot be %s %s", unit_words(a->unit, x, sizeof(x)), verb, unit_words(b->unit, y, sizeof(y)));
+	expr_fault(t, b, hint, "%s cannot be %s %s", unit_words(a->unit, x, sizeof(x)), verb,
+	           unit_words(b->unit, y, sizeof(y)));
 	return false;
 }
 
@@ -356,7 +362,8 @@ static bool check_compare(struct typing *t, struct expr *e)
 
 		if (other->type == TYPE_ANY && other->kind == EXPR_NAME && !is_ordering(e->op))
 			return true;
-		expr_fault(t, text, NULL, other->type == TYPE_ANY ? "states have no order" : "a string is compared with a state alone");
+		expr_fault(t, text, NULL,
+		           other->type == TYPE_ANY ? "states have no order" : "a string is compared with a state alone");
 		return false;
 	}
 	if (a->type == TYPE_TRUTH || b->type == TYPE_TRUTH) {
@@ -510,7 +517,9 @@ static bool check_truth(struct typing *t, const struct expr *e)
 	return false;
 }
 
-/* The pattern that a quantifier goes over: the one within that is not the promiser's; the promiser's when it is alone */
+/*
+ * The pattern that a quantifier goes over: the one within that is not the promiser's; the promiser's when it is alone
+ */
 struct patterns {
 	const struct expr *own, *promisers, *inner;
 	bool several;

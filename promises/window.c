@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one bucket holds depends on the function: avg weight and weighted values; rate and delta time and increase; sum, count a number */
+/*
+ * What one bucket holds depends on the function: avg weight and weighted values; rate and delta time and increase;
+ * sum, count a number
+ */
 struct bucket {
 	double amount, weight;
 };
@@ -71,7 +74,7 @@ static void window_total(struct window *w)
 	}
 }
 
-/* ---- min and max: a queue of buckets ------------------------------------------------------------------------------ */
+/* ---- min and max: a queue of buckets ----------------------------------------------------------------------------- */
 
 static void queue_drop(struct window *w, unsigned slot)
 {

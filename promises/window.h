@@ -1,14 +1,16 @@
 /*
- * What a function over a series remembers: the last two samples (rate without a window), or a window of time as running state.
+ * What a function over a series remembers: the last two samples (rate without a window), or a window of time as
+ * running state.
  *
- * A window of length W is a ring of 64 buckets of W/64 each, at fixed places in time. It holds the bucket of now and the 63 before: from
- * 63/64 of W to all of it. A sample costs the same whatever the length; nothing is kept of single samples. A sample that is counted (rate,
- * delta) brings the increase since the one before it and the time that this took. A counter that fell was reset: its increase is
- * the new value.
+ * A window of length W is a ring of 64 buckets of W/64 each, at fixed places in time. It holds the bucket of now and
+ * the 63 before: from 63/64 of W to all of it. A sample costs the same whatever the length; nothing is kept of single
+ * samples. A sample that is counted (rate, delta) brings the increase since the one before it and the time that this
+ * took. A counter that fell was reset: its increase is the new value.
  *
- * Of a series that is sampled on the tick the window ends at its last sample, which it always holds: between two samples nothing
- * changes, and no timer is needed. Of a series that is put when it changes (KITH_METRIC_EVENT) the value holds: the window moves on with
- * time, avg is weighted by time, and min and max know the value that held when the window began.
+ * Of a series that is sampled on the tick the window ends at its last sample, which it always holds: between two
+ * samples nothing changes, and no timer is needed. Of a series that is put when it changes (KITH_METRIC_EVENT) the
+ * value holds: the window moves on with time, avg is weighted by time, and min and max know the value that held when
+ * the window began.
  */
 #ifndef KITH_PROMISES_WINDOW_H
 #define KITH_PROMISES_WINDOW_H

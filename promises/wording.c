@@ -9,7 +9,7 @@
 
 #define REASONS_MAX 3
 
-/* ---- values ------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 /* "10.0 %" as "10 %", "1.00 GiB" as "1 GiB" */
 static void trim_zeros(char *text)
@@ -72,7 +72,7 @@ void word_value(struct buf *b, const struct node *node)
 		word_number(b, node->number, node->e->unit);
 }
 
-/* ---- conditions as written ---------------------------------------------------------------------------------------- */
+/* ---- conditions as written --------------------------------------------------------------------------------------- */
 
 static void word_name(struct buf *b, const struct expr *e, const struct tree *tree)
 {
@@ -212,7 +212,7 @@ void word_expr(struct buf *b, const struct expr *e, const struct tree *tree)
 	}
 }
 
-/* ---- why unknown -------------------------------------------------------------------------------------------------- */
+/* ---- why unknown ------------------------------------------------------------------------------------------------- */
 
 static void word_leaf(struct buf *b, const struct node *n)
 {
@@ -283,7 +283,7 @@ void word_unknown(struct buf *b, const struct node *node)
 	buf_puts(b, " has no value: division by zero");
 }
 
-/* ---- why it holds or fails ---------------------------------------------------------------------------------------- */
+/* ---- why it holds or fails --------------------------------------------------------------------------------------- */
 
 /* The parts that make a condition what it is: fn is called for each comparison among them */
 struct culprits {
@@ -434,7 +434,7 @@ void word_because(struct buf *b, const struct promise *pr)
 	word_pending(b, pr);
 }
 
-/* ---- what would mend it ------------------------------------------------------------------------------------------- */
+/* ---- what would mend it ------------------------------------------------------------------------------------------ */
 
 /* "df:/:free_percent must rise above 12 % (it is 4.2 %)" */
 static void word_remedy(struct culprits *c, const struct node *n, uint8_t truth)

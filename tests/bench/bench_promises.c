@@ -1,6 +1,6 @@
 /*
- * What a sample costs on its way through promises: ns a sample with 0, 1, 10 and 100 promises on its series, and through one
- * promise with 10 and 10,000 loaded. Medians of rounds; CPU time of this thread.
+ * What a sample costs on its way through promises: ns a sample with 0, 1, 10 and 100 promises on its series, and
+ * through one promise with 10 and 10,000 loaded. Medians of rounds; CPU time of this thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +36,8 @@ static void bench_open(struct bench *b)
 	const char *why;
 
 	*b = (struct bench){ .owner = { .name = "bench" } };
-	if (model_new(&b->m) < 0 || family_add(b->m, &b->owner, &f, 0, &b->df, &why) < 0 || promises_new(b->m, NULL, NULL, &b->p) < 0 ||
-	    instance_add(b->m, b->df, "/", &i) < 0)
+	if (model_new(&b->m) < 0 || family_add(b->m, &b->owner, &f, 0, &b->df, &why) < 0 ||
+	    promises_new(b->m, NULL, NULL, &b->p) < 0 || instance_add(b->m, b->df, "/", &i) < 0)
 		die("no model");
 	b->id = i->id;
 }

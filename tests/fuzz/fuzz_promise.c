@@ -1,4 +1,7 @@
-/* Any text as a promise file: read, checked, loaded where it is good, and its promises led through samples, gaps and ends. */
+/*
+ * Any text as a promise file: read, checked, loaded where it is good, and its promises led through samples, gaps and
+ * ends.
+ */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,10 +1,11 @@
 /*
- * main() for a fuzz target that is built without libFuzzer: runs it over files, so that a corpus is replayed by `make check`.
+ * main() for a fuzz target that is built without libFuzzer: runs it over files, so that a corpus is replayed by `make
+ * check`.
  *
  *   fuzz_NAME [--prefixes] [FILE|FOLDER …]
  *
- * Without a file or folder: $srcdir/tests/fuzz/FUZZ_NAME. --prefixes: each file also cut off after every one of its bytes.
- * Each input lies in memory of exactly its size: a read behind it is seen by the address sanitizer.
+ * Without a file or folder: $srcdir/tests/fuzz/FUZZ_NAME. --prefixes: each file also cut off after every one of its
+ * bytes. Each input lies in memory of exactly its size: a read behind it is seen by the address sanitizer.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,4 +1,7 @@
-/* What the promise tests share: a model with a few families, an engine whose driver and observer write down what they hear. */
+/*
+ * What the promise tests share: a model with a few families, an engine whose driver and observer write down what they
+ * hear.
+ */
 #ifndef KITH_TEST_PROMISE_HELP_H
 #define KITH_TEST_PROMISE_HELP_H
 

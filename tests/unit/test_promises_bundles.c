@@ -1,4 +1,7 @@
-/* The bundles that ship: they load without a warning where their families are there, hold on a healthy host, and break when they should */
+/*
+ * The bundles that ship: they load without a warning where their families are there, hold on a healthy host, and break
+ * when they should
+ */
 #include "promise_help.h"
 
 static const char *const rorw[] = { "rw", "ro", NULL };

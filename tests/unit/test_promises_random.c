@@ -1,13 +1,14 @@
 /*
- * The incremental evaluator beside a naive one that keeps every sample and computes all anew after each step: random conditions over random
- * streams with gaps, resets, ends and stale series. KITH_SEED sets the seed, which is printed. And: a sample through a promise allocates nothing.
+ * The incremental evaluator beside a naive one that keeps every sample and computes all anew after each step: random
+ * conditions over random streams with gaps, resets, ends and stale series. KITH_SEED sets the seed, which is printed.
+ * And: a sample through a promise allocates nothing.
  */
 #include <math.h>
 #include <time.h>
 
 #include "promise_help.h"
 
-/* ---- allocations: counted as the linker's --wrap sends them here ---------------------------------------------------- */
+/* ---- allocations: counted as the linker's --wrap sends them here ------------------------------------------------- */
 
 static unsigned long n_allocations;
 
@@ -36,7 +37,7 @@ void *__wrap_realloc(void *at, size_t size)
 	return __real_realloc(at, size);
 }
 
-/* ---- a naive model -------------------------------------------------------------------------------------------------- */
+/* ---- a naive model ----------------------------------------------------------------------------------------------- */
 
 #define HISTORY 4096
 #define ROUNDS 12
@@ -252,7 +253,7 @@ static void naive_judge(struct judged *j, int truth, int64_t time)
 		naive_set(j, (enum kith_assessment)truth);
 }
 
-/* ---- random conditions ---------------------------------------------------------------------------------------------- */
+/* ---- random conditions ------------------------------------------------------------------------------------------- */
 
 static int random_number(struct naive_world *n, struct judged *j, struct buf *b)
 {
@@ -340,7 +341,7 @@ static void random_promises(struct naive_world *n, struct buf *b)
 	buf_puts(b, "}\n");
 }
 
-/* ---- random streams ------------------------------------------------------------------------------------------------- */
+/* ---- random streams ---------------------------------------------------------------------------------------------- */
 
 static void split_series(int s, char *family, char *instance, const char **ret_metric)
 {
@@ -468,7 +469,7 @@ START_TEST(test_random)
 }
 END_TEST
 
-/* ---- nothing allocated ---------------------------------------------------------------------------------------------- */
+/* ---- nothing allocated ------------------------------------------------------------------------------------------- */
 
 START_TEST(test_no_allocation)
 {
