@@ -9,7 +9,7 @@
 #include "cli/top.h"
 
 #define NAME_WIDTH 34u
-#define VALUE_WIDTH 14u
+#define VALUE_WIDTH 18u
 
 struct canvas {
 	struct buf *b;
