@@ -281,8 +281,12 @@ static void pri_cb(struct ev_loop *ev, ev_io *io, int revents)
 
 	(void)ev;
 	(void)revents;
-	if (epoll_wait(w->own_fd, &e, 1, 0) <= 0)
-		return;
+	/*
+	 * Drains the set, no more: mountinfo (as PSI) forgets its event with the first poll, which is the one that found this set readable, so
+	 * nothing may be left in it.
+	 */
+	if (epoll_wait(w->own_fd, &e, 1, 0) < 0)
+		log_debug("loop: a priority descriptor's set cannot be read");
 	outer = dispatch_begin(w);
 	w->fn.fd(w->fd, LOOP_READ, w->user);
 	dispatch_end(l, w, outer);
