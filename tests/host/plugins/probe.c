@@ -35,6 +35,7 @@ static const struct kith_family families[] = {
 
 static const struct kith_option options[] = {
 	{ "value", "1", "the gauge's value", 0, 1000, KITH_OPTION_NUMBER, 0 },
+	{ "from", NULL, "a file that holds the gauge's value instead", 0, 0, KITH_OPTION_STRING, 0 },
 	{ "fail_while", NULL, "a sample fails while this file exists", 0, 0, KITH_OPTION_STRING, 0 },
 	{ "burn", NULL, "CPU that a sample uses", 0, 10, KITH_OPTION_DURATION, 0 },
 	{ "hang", NULL, "a FIFO that each sample opens in a worker: it hangs until somebody writes", 0, 0, KITH_OPTION_STRING, 0 },
@@ -53,7 +54,7 @@ struct probe {
 	const struct kith_host *h;
 	kith_id id;
 	double value, burn, rounds;
-	const char *fail_while;
+	const char *fail_while, *from;
 	unsigned records;
 	struct call *call; /* NULL: none hangs */
 	const char *hang;
@@ -83,8 +84,27 @@ static int hang_work(void *user)
 	return 0;
 }
 
+/* What is no number leaves the value as it was: the file may be written just now. */
+static void read_value(struct probe *p)
+{
+	char text[32] = "", *end;
+	int fd = open(p->from, O_RDONLY | O_CLOEXEC);
+	double value;
+
+	if (fd < 0)
+		return;
+	if (read(fd, text, sizeof(text) - 1) > 0) {
+		value = strtod(text, &end);
+		if (end != text)
+			p->value = value;
+	}
+	close(fd);
+}
+
 static int probe_put(struct probe *p)
 {
+	if (p->from)
+		read_value(p);
 	p->rounds++;
 	p->h->put(p->h, p->id + METRIC_ROUNDS, p->rounds);
 	return p->h->put(p->h, p->id + METRIC_VALUE, p->value);
@@ -143,6 +163,7 @@ static int probe_sample(void *user)
 static void probe_options(struct probe *p)
 {
 	p->value = p->h->option_number(p->h, "value");
+	p->from = p->h->option_string(p->h, "from");
 	p->fail_while = p->h->option_string(p->h, "fail_while");
 	p->burn = p->h->option_number(p->h, "burn");
 	p->hang = p->h->option_string(p->h, "hang");
