@@ -32,9 +32,12 @@ libkithclient_a_CPPFLAGS = $(AM_CPPFLAGS)
 libkithclient_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 LIBKITHCLIENT_LIBS = libkithclient.a $(PROTOBUF_C_LIBS) -lm
 
-check_PROGRAMS += tests/unit/test_control
-TESTS += tests/unit/test_control
-tests_unit_test_control_SOURCES = tests/unit/test_control.c tests/unit/control_fixture.h
+check_PROGRAMS += tests/unit/test_control tests/unit/test_control_watch
+TESTS += tests/unit/test_control tests/unit/test_control_watch
+tests_unit_test_control_SOURCES = tests/unit/test_control.c tests/unit/control_fixture.h tests/unit/control_raw.h
+tests_unit_test_control_watch_SOURCES = tests/unit/test_control_watch.c tests/unit/control_fixture.h tests/unit/control_raw.h
+tests_unit_test_control_watch_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_control_watch_LDADD = $(TEST_LIBS)
 tests_unit_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_control_LDADD = $(TEST_LIBS)
 

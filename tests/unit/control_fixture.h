@@ -16,6 +16,9 @@
 #include "base/clock.h"
 #include "control/server.h"
 
+/* Not every program uses every helper. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+
 /* ---- the engine ------------------------------------------------------------------------------------------------- */
 
 #define FAKE_MAX 64
