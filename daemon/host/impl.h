@@ -155,6 +155,7 @@ struct host {
 	struct faults *describe;    /* `kithd -t`: plugins are described, none is started */
 	char *buffer;               /* of kith_host.read */
 	size_t buffer_size;
+	uint32_t most_series;       /* that there were since memory was last given back */
 	struct workers *workers;
 };
 

@@ -1,6 +1,10 @@
 #include "host/impl.h"
 
+#include <malloc.h>
+
 #include "base/clock.h"
+
+#define TRIM_AFTER 16384 /* series that have ended, some 64 bytes each and what belongs to them */
 
 /* The wall clock boundary after `now` at which the plugin samples next */
 static int64_t tick_next(const struct plugin *p, int64_t now)
@@ -36,6 +40,23 @@ void tick_plan(struct host *h)
 	loop_tick_at(h->parts.loop, first);
 }
 
+/* After a storm of instances: glibc keeps the pages that were freed in the middle of the heap until it is asked for them. */
+static void tick_trim(struct host *h)
+{
+	uint32_t series = 0;
+
+	for (const struct plugin *p = h->plugins; p; p = p->next)
+		series += p->owner.n_series;
+	if (h->most_series < series)
+		h->most_series = series;
+	if (h->most_series - series < TRIM_AFTER)
+		return;
+	h->most_series = series;
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 static void tick_cb(int64_t at, int64_t jump, void *user)
 {
 	struct host *h = user;
@@ -59,6 +80,7 @@ static void tick_cb(int64_t at, int64_t jump, void *user)
 	}
 	if (h->parts.on_tick)
 		h->parts.on_tick(now, h->parts.user);
+	tick_trim(h);
 	tick_plan(h);
 }
 
