@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "control/control.h"
 #include "host/host.h"
+#include "host/spawn.h"
 #include "loop/loop.h"
 #include "model/model.h"
 #include "promises/promises.h"
@@ -43,6 +44,7 @@ struct daemon {
 	struct netlink_source *netlink;
 	struct process_source *process;
 	struct file_source *file;
+	struct children children;
 	struct promises *promises;
 	struct host *host;
 	struct control *control;
@@ -51,7 +53,8 @@ struct daemon {
 	struct loop_watch *promise_timer, *promise_reload;
 	struct file_sub *promise_subs[OPTION_DIRS_MAX];
 	struct model_observer observer;
-	unsigned actions;   /* running */
+	struct action *actions; /* that run */
+	unsigned n_actions;
 	/* reload.c */
 	struct loop_watch *conf_reload;
 	struct file_sub *conf_subs[2];

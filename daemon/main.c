@@ -70,7 +70,7 @@ static int main_control(struct daemon *d)
 static int main_host(struct daemon *d)
 {
 	struct host_parts parts = { .loop = d->loop, .model = d->model, .netlink = d->netlink, .process = d->process,
-		                    .file = d->file, .conf = d->conf, .user = d, .on_jump = jump_cb };
+		                    .file = d->file, .children = &d->children, .conf = d->conf, .user = d, .on_jump = jump_cb };
 	int r = host_new(&parts, &d->host);
 
 	return r < 0 ? r : host_add_builtin(d->host, &self_plugin);
@@ -85,6 +85,7 @@ static int main_start(struct daemon *d)
 		return r;
 	if ((r = loop_new(&d->loop)) < 0 || (r = model_new(&d->model)) < 0)
 		return r;
+	d->children.loop = d->loop;
 	if ((r = loop_signal(d->loop, SIGTERM, stop_cb, d, &d->signals[0])) < 0 ||
 	    (r = loop_signal(d->loop, SIGINT, stop_cb, d, &d->signals[1])) < 0)
 		return r;
@@ -108,6 +109,7 @@ static void main_stop(struct daemon *d)
 	if (d->loop)
 		promised_stop(d);
 	host_free(d->host);
+	children_end(&d->children);
 	if (d->file)
 		file_source_free(d->file);
 	if (d->process)

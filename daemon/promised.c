@@ -16,7 +16,9 @@
 #define PROMISE_NEW_DELAY (50 * NS_PER_MS)
 
 struct action {
+	struct action *next, **link; /* of those that run */
 	struct daemon *daemon;
+	struct child *child;
 	uint64_t token;
 };
 
@@ -201,15 +203,23 @@ static void arm_cb(int64_t at, void *user)
 	loop_timer_set(d->loop, d->promise_timer, !at ? -1 : after > 0 ? after : 0);
 }
 
+static void action_free(struct action *a)
+{
+	*a->link = a->next;
+	if (a->next)
+		a->next->link = a->link;
+	a->daemon->n_actions--;
+	free(a);
+}
+
 static void action_done(int status, bool timed_out, void *user)
 {
 	struct action *a = user;
 	struct daemon *d = a->daemon;
 
-	d->actions--;
 	model_set_now(d->model, loop_now(d->loop));
 	promises_action_done(d->promises, a->token, status, timed_out, loop_now(d->loop));
-	free(a);
+	action_free(a);
 }
 
 static int act_cb(const struct promise_action *action, void *user)
@@ -217,23 +227,27 @@ static int act_cb(const struct promise_action *action, void *user)
 	struct daemon *d = user;
 	struct child_request request = { .argv = action->argv, .env = action->env, .input = action->json,
 		                         .input_length = action->json_length, .timeout = action->timeout, .done = action_done };
-	struct child *child;
 	struct action *a;
 	int r;
 
-	if (d->actions >= d->conf->max_actions)
+	if (d->n_actions >= d->conf->max_actions)
 		return -EAGAIN;
 	a = malloc(sizeof(*a));
 	if (!a)
 		return -ENOMEM;
-	*a = (struct action){ d, action->token };
+	*a = (struct action){ .daemon = d, .token = action->token };
 	request.user = a;
-	r = child_start(d->loop, &request, &child);
+	r = child_start(&d->children, &request, &a->child);
 	if (r < 0) {
 		free(a);
 		return r;
 	}
-	d->actions++;
+	a->next = d->actions;
+	a->link = &d->actions;
+	if (a->next)
+		a->next->link = &a->next;
+	d->actions = a;
+	d->n_actions++;
 	return 0;
 }
 
@@ -293,6 +307,10 @@ void promised_stop(struct daemon *d)
 	for (size_t i = 0; i < d->options.n_promise_dirs; i++)
 		if (d->promise_subs[i])
 			file_unsubscribe(d->file, d->promise_subs[i]);
+	while (d->actions) {
+		child_forget(d->actions->child);
+		action_free(d->actions);
+	}
 	if (d->promises)
 		model_unobserve(d->model, &d->observer);
 	promises_free(d->promises);

@@ -12,6 +12,7 @@ struct host;
 struct netlink_source;
 struct process_source;
 struct file_source;
+struct children;
 
 /* All are the caller's and outlive the host. */
 struct host_parts {
@@ -20,6 +21,7 @@ struct host_parts {
 	struct netlink_source *netlink;
 	struct process_source *process;
 	struct file_source *file;
+	struct children *children;
 	const struct conf *conf; /* replaced by host_configure */
 	void *user;
 	void (*on_tick)(int64_t now, void *user);  /* after all samplers of a tick; may be NULL */

@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,6 +19,7 @@
 extern char **environ;
 
 struct child {
+	struct child *next, **link; /* of those that run */
 	struct loop *loop;
 	pid_t pid;
 	struct loop_watch *exit, *timer;
@@ -26,16 +28,24 @@ struct child {
 	void *user;
 };
 
+static void child_free(struct child *c)
+{
+	*c->link = c->next;
+	if (c->next)
+		c->next->link = c->link;
+	loop_remove(c->loop, c->timer);
+	free(c);
+}
+
 static void child_exit_cb(pid_t pid, int status, void *user)
 {
 	struct child *c = user;
 
 	/* What it left behind in its group goes with it. */
 	kill(-pid, SIGKILL);
-	loop_remove(c->loop, c->timer);
 	if (!c->forgotten)
 		c->done(status, c->timed_out, c->user);
-	free(c);
+	child_free(c);
 }
 
 static void child_timeout_cb(void *user)
@@ -50,6 +60,18 @@ void child_forget(struct child *c)
 {
 	c->forgotten = true;
 	kill(-c->pid, SIGKILL);
+}
+
+void children_end(struct children *all)
+{
+	while (all->first) {
+		struct child *c = all->first;
+
+		kill(-c->pid, SIGKILL);
+		waitpid(c->pid, NULL, WNOHANG);
+		loop_remove(c->loop, c->exit);
+		child_free(c);
+	}
 }
 
 /* Standard input: the text in a pipe, or /dev/null */
@@ -116,14 +138,14 @@ static int child_spawn(const struct child_request *request, int input, pid_t *re
 	return -r;
 }
 
-int child_start(struct loop *l, const struct child_request *request, struct child **ret_child)
+int child_start(struct children *all, const struct child_request *request, struct child **ret_child)
 {
 	struct child *c = calloc(1, sizeof(*c));
 	int input = -1, r;
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct child){ .loop = l, .done = request->done, .user = request->user };
+	*c = (struct child){ .loop = all->loop, .done = request->done, .user = request->user };
 	r = child_input(request, &input);
 	if (r < 0)
 		goto fail;
@@ -131,17 +153,22 @@ int child_start(struct loop *l, const struct child_request *request, struct chil
 	close(input);
 	if (r < 0)
 		goto fail;
-	r = loop_child(l, c->pid, child_exit_cb, c, &c->exit);
+	r = loop_child(c->loop, c->pid, child_exit_cb, c, &c->exit);
 	if (r < 0) {
 		log_err("child %d cannot be watched (%s); it is killed", (int)c->pid, strerror(-r));
 		kill(-c->pid, SIGKILL);
 		goto fail;
 	}
 	/* Without a timer the child would only be unbounded; it still runs. */
-	r = loop_timer(l, request->timeout > 0 ? request->timeout : CHILD_TIMEOUT_DEFAULT, 0, 10 * NS_PER_MS, child_timeout_cb, c,
+	r = loop_timer(c->loop, request->timeout > 0 ? request->timeout : CHILD_TIMEOUT_DEFAULT, 0, 10 * NS_PER_MS, child_timeout_cb, c,
 	               &c->timer);
 	if (r < 0)
 		log_warning("child %d runs without a time limit: %s", (int)c->pid, strerror(-r));
+	c->next = all->first;
+	c->link = &all->first;
+	if (c->next)
+		c->next->link = &c->next;
+	all->first = c;
 	*ret_child = c;
 	return 0;
 fail:

@@ -12,6 +12,11 @@
 #include "loop/loop.h"
 
 struct child;
+/* Those that run. Start from { .loop = loop }; the owner calls children_end before the loop goes. */
+struct children {
+	struct loop *loop;
+	struct child *first;
+};
 typedef void (*child_fn)(int status, bool timed_out, void *user);
 
 struct child_request {
@@ -24,8 +29,10 @@ struct child_request {
 	void *user;
 };
 /* ret_child is valid until `done` was called or child_forget */
-int child_start(struct loop *l, const struct child_request *request, struct child **ret_child);
+int child_start(struct children *all, const struct child_request *request, struct child **ret_child);
 /* Kills it; `done` is not called any more. */
 void child_forget(struct child *c);
+/* Kills all that is left; no `done` is called. Nobody waits for their end: whoever adopts them does. */
+void children_end(struct children *all);
 
 #endif

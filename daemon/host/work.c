@@ -238,7 +238,7 @@ int plugin_spawn(struct plugin *p, const char *const argv[], int64_t timeout, ki
 	c->plugin = p;
 	c->done = done;
 	c->user = user;
-	r = child_start(p->host->parts.loop, &request, &c->child);
+	r = child_start(p->host->parts.children, &request, &c->child);
 	if (r < 0) {
 		free(c);
 		return r;
