@@ -16,7 +16,10 @@ int64_t ask_deadline(const struct cli *cli)
 	return clock_mono() + cli->timeout;
 }
 
-/* Where kithd of an ordinary user without XDG_RUNTIME_DIR has it; /tmp is everybody's, so the folder must be this user's own. */
+/*
+ * Where kithd of an ordinary user without XDG_RUNTIME_DIR has it; /tmp is everybody's, so the folder must be this
+ * user's own.
+ */
 static bool private_path(char path[512])
 {
 	struct stat st;

@@ -48,7 +48,8 @@ static void help_options(const struct cli_option *options)
 
 void cli_help_command(const struct cli_command *c)
 {
-	printf("kith %s%s%s%s\n\n%s.\n", c->name, c->options ? " [OPTION…]" : "", *c->operands ? " " : "", c->operands, c->summary);
+	printf("kith %s%s%s%s\n\n%s.\n", c->name, c->options ? " [OPTION…]" : "", *c->operands ? " " : "",
+	        c->operands, c->summary);
 	if (c->help)
 		printf("%s\n", c->help);
 	if (c->options) {

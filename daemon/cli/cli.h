@@ -1,5 +1,6 @@
 /*
- * kith: one table of commands (commands.c), one file each (cmd_NAME.c). What they share is here: options, asking the daemon, output.
+ * kith: one table of commands (commands.c), one file each (cmd_NAME.c). What they share is here: options, asking the
+ * daemon, output.
  * Links base, the control client and jansson; nothing else of the daemon's.
  */
 #ifndef KITH_CLI_H

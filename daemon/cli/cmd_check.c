@@ -16,7 +16,8 @@ struct check {
 	uint32_t errors;
 };
 
-static void fault_json(struct cli *cli, const char *file, uint32_t line, uint32_t column, bool warning, const char *message,
+static void fault_json(struct cli *cli, const char *file, uint32_t line, uint32_t column, bool warning,
+        const char *message,
                        const char *hint)
 {
 	json_t *o = json_object();

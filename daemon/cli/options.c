@@ -30,7 +30,8 @@ static const struct cli_option *in_list(const struct cli_option *list, const cha
 }
 
 /* Before the command is known, its options are looked for in all commands: only to tell whether an argument follows. */
-static const struct cli_option *option_find(const struct cli_command *command, const char *name, size_t length, char letter)
+static const struct cli_option *option_find(const struct cli_command *command, const char *name, size_t length,
+        char letter)
 {
 	const struct cli_option *o = in_list(cli_common_options, name, length, letter);
 

@@ -1,4 +1,7 @@
-/* Standard output: tables for people, columns for pipes, JSON for programs; colours; and whether it could be written at all. */
+/*
+ * Standard output: tables for people, columns for pipes, JSON for programs; colours; and whether it could be written
+ * at all.
+ */
 #ifndef KITH_CLI_OUT_H
 #define KITH_CLI_OUT_H
 

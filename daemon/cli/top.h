@@ -1,5 +1,6 @@
 /*
- * kith top in three parts: what is known (top_data.c), how it is drawn (top_draw.c: into a buffer, given a width and a height), and the
+ * kith top in three parts: what is known (top_data.c), how it is drawn (top_draw.c: into a buffer, given a width and a
+ * height), and the
  * terminal and the loop (cmd_top.c).
  */
 #ifndef KITH_CLI_TOP_H

@@ -8,7 +8,8 @@
 
 /* What people look at first, in this order */
 const char *const top_default_patterns[] = {
-	"cpu:total:busy_percent", "load:1m", "memory:available", "memory:used", "swap:used", "processes:total", "processes:running",
+	"cpu:total:busy_percent", "load:1m", "memory:available", "memory:used", "swap:used", "processes:total",
+	        "processes:running",
 	"disk:*:read_bytes", "disk:*:write_bytes", "interface:*:rx_bytes", "interface:*:tx_bytes", "df:*:free_percent",
 	"kith:cpu_percent", "kith:anonymous", "kith:wakeups",
 };

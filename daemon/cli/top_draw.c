@@ -40,7 +40,8 @@ static void put(struct canvas *c, enum out_color color, const char *text)
 	buf_free(&clean);
 }
 
-static void put_format(struct canvas *c, enum out_color color, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void put_format(struct canvas *c, enum out_color color, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
 static void put_format(struct canvas *c, enum out_color color, const char *format, ...)
 {
 	struct buf text = BUF_INIT;
@@ -82,8 +83,10 @@ static void draw_head(struct canvas *c, const struct top *t, int64_t now)
 
 	put_format(c, OUT_BOLD, "%s", s->host ? s->host : "-");
 	put_format(c, OUT_PLAIN, "  %.8s  up %s, every %s", clock_text(now, clock, sizeof(clock)),
-	           ago_text(s->started, s->now, a, sizeof(a)), unit_format((double)s->interval / 1e9, "s", every, sizeof(every)));
-	put_format(c, OUT_DIM, "  %llu series, %llu plugins", (unsigned long long)s->series, (unsigned long long)s->plugins_running);
+	           ago_text(s->started, s->now, a, sizeof(a)), unit_format((double)s->interval / 1e9, "s", every,
+	        sizeof(every)));
+	put_format(c, OUT_DIM, "  %llu series, %llu plugins", (unsigned long long)s->series,
+	        (unsigned long long)s->plugins_running);
 	end_line(c);
 	put(c, OUT_DIM, "kithd itself: ");
 	put_format(c, OUT_PLAIN, "%.3f %% of a core, RSS %s", s->cpu_percent, unit_format((double)s->rss, "B", a, sizeof(a)));

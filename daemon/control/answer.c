@@ -1,4 +1,7 @@
-/* Answers that come by the piece: a cursor that goes on as the socket drains, so that a long answer needs no long queue. */
+/*
+ * Answers that come by the piece: a cursor that goes on as the socket drains, so that a long answer needs no long
+ * queue.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

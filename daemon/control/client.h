@@ -21,11 +21,15 @@ struct client;
 int client_open(const char *path, int64_t deadline, struct client **ret_client);
 void client_close(struct client *c); /* NULL is fine */
 
-/* -EMSGSIZE: larger than 64 KiB; -ETIMEDOUT; -EPIPE: kithd closed (what it said before can still be read); -EINTR, see below */
+/*
+ * -EMSGSIZE: larger than 64 KiB; -ETIMEDOUT; -EPIPE: kithd closed (what it said before can still be read); -EINTR,
+ * see below
+ */
 int client_send(struct client *c, const Control__Request *request, int64_t deadline);
 
 /*
- * The next answer, valid until the next call. -ETIMEDOUT; -ECONNRESET: kithd closed the connection; -EPROTO: it spoke something else;
+ * The next answer, valid until the next call. -ETIMEDOUT; -ECONNRESET: kithd closed the connection; -EPROTO: it spoke
+ * something else;
  * -EINTR: the descriptor set with client_interrupt became readable.
  */
 int client_next(struct client *c, int64_t deadline, const Control__Answer **ret_answer);

@@ -104,7 +104,8 @@ static void refuse(struct control *c, int fd)
 	size_t sent;
 
 	c->n_refused++;
-	snprintf(text, sizeof(text), "kithd has %zu clients already, which is its limit: try again when one has gone", c->n_peers);
+	snprintf(text, sizeof(text), "kithd has %zu clients already, which is its limit: try again when one has gone",
+	        c->n_peers);
 	fault.code = CONTROL__CODE__BUSY;
 	fault.text = text;
 	answer.is_case = CONTROL__ANSWER__IS_FAULT;

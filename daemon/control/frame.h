@@ -1,4 +1,7 @@
-/* Frames of the control socket, the same for server and client: 4 bytes little-endian length, then a message of control.proto. */
+/*
+ * Frames of the control socket, the same for server and client: 4 bytes little-endian length, then a message of
+ * control.proto.
+ */
 #ifndef KITH_CONTROL_FRAME_H
 #define KITH_CONTROL_FRAME_H
 

@@ -50,7 +50,8 @@ static int pattern_parse(struct pattern *p, const char *text, const char *host, 
 	p->length = length;
 	p->series = name_split(p->text, length, &p->name) == 0;
 	if (!length || (!p->series && memchr(text, ':', length))) {
-		buf_printf(why, "\"%.*s\" names nothing: a series is family:instance:metric or family:metric, a promise bundle.promise",
+		buf_printf(why,
+		        "\"%.*s\" names nothing: a series is family:instance:metric or family:metric, a promise bundle.promise",
 		           (int)length, text);
 		return -EINVAL;
 	}

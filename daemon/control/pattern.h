@@ -23,7 +23,8 @@ struct patterns {
 };
 
 /*
- * `host`: this host's name. -EINVAL: no name; -EHOSTUNREACH: another host is asked for; -E2BIG: too many; -ENOMEM. `why` says so in one line.
+ * `host`: this host's name. -EINVAL: no name; -EHOSTUNREACH: another host is asked for; -E2BIG: too many; -ENOMEM.
+ * `why` says so in one line.
  */
 int patterns_parse(struct patterns *p, char *const *texts, size_t n, const char *host, struct buf *why);
 void patterns_free(struct patterns *p);
@@ -32,7 +33,10 @@ void patterns_free(struct patterns *p);
 bool patterns_family(const struct patterns *p, const char *family);
 /* Marks every pattern that matches */
 bool patterns_series(struct patterns *p, const char *family, const char *instance, const char *metric);
-/* By the promise's name (`room.disk`, `room.*`, or the bundle alone, `room`) or by its promiser; marks every pattern that matches */
+/*
+ * By the promise's name (`room.disk`, `room.*`, or the bundle alone, `room`) or by its promiser; marks every pattern
+ * that matches
+ */
 bool patterns_promise(struct patterns *p, const char *name, const char *promiser);
 /* Of a record: `family:instance`, or one word */
 bool patterns_subject(const struct patterns *p, const char *subject);

@@ -19,7 +19,8 @@ void queue_free(struct queue *q);
 /* All or nothing. -ENOBUFS: it would hold more than `max`; -ENOMEM. */
 int queue_put(struct queue *q, const void *data, size_t length);
 /*
- * Sends what it holds without blocking and without SIGPIPE. 0: it is empty now; -EAGAIN: the rest must wait until `fd` is writable; other
+ * Sends what it holds without blocking and without SIGPIPE. 0: it is empty now; -EAGAIN: the rest must wait until `fd`
+ * is writable; other
  * errors are the socket's.
  */
 int queue_send(struct queue *q, int fd);

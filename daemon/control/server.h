@@ -1,8 +1,10 @@
 /*
- * Inside of the control server: the server, its connections (peers), what a peer is being answered (struct answer) and what it
+ * Inside of the control server: the server, its connections (peers), what a peer is being answered (struct answer) and
+ * what it
  * watches (struct subscription).
  *
- * A peer is freed in its own descriptor's callback alone. Anybody else who finds it broken dooms it: the socket is shut down, and that
+ * A peer is freed in its own descriptor's callback alone. Anybody else who finds it broken dooms it: the socket is
+ * shut down, and that
  * wakes the callback. So no peer vanishes while a sample or record is on its way to all of them.
  */
 #ifndef KITH_CONTROL_SERVER_H
@@ -69,7 +71,10 @@ struct control {
 int control_adopt(struct control *c, int fd_take);
 void peer_free(struct peer *p);
 void peer_doom(struct peer *p);
-/* Queues an answer. `now`: sends it at once, otherwise at the end of the loop's round. A peer whose queue is full is cut off. */
+/*
+ * Queues an answer. `now`: sends it at once, otherwise at the end of the loop's round. A peer whose queue is full is
+ * cut off.
+ */
 void peer_say(struct peer *p, const Control__Answer *answer, bool now);
 void peer_say_end(struct peer *p, const Control__End *end);
 void peer_say_fault(struct peer *p, Control__Code code, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -1,5 +1,6 @@
 /*
- * The control server's frames and requests: the input is what a client sends, cut into pieces by its own bytes, while things happen
+ * The control server's frames and requests: the input is what a client sends, cut into pieces by its own bytes, while
+ * things happen
  * to what it may watch. Whatever it sends, the server is there for the next client.
  */
 #include <fcntl.h>
@@ -44,7 +45,8 @@ static void drain(int fd, struct buf *in)
 static void happen(struct fixture *f, unsigned turn)
 {
 	static const char *const names[] = { "a", "b", "/var/lib", "sshd" };
-	const struct kith_record record = { .size = sizeof(record), .priority = KITH_ERR, .subject = "tick:a", .message = "it was" };
+	const struct kith_record record = { .size = sizeof(record), .priority = KITH_ERR, .subject = "tick:a",
+		.message = "it was" };
 	const struct kith_transition transition = { .size = sizeof(transition), .from = KITH_KEPT, .to = KITH_BROKEN,
 		                                    .name = "room.disk", .promiser = "tick:a", .because = "so" };
 	struct instance *i;

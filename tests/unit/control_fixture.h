@@ -1,5 +1,6 @@
 /*
- * For tests of the control server: a real loop, model and server, and an engine of promises whose state the test sets. Defines the few
+ * For tests of the control server: a real loop, model and server, and an engine of promises whose state the test sets.
+ * Defines the few
  * functions of promises.h that the server calls; to be included by one file of a program.
  */
 #ifndef CONTROL_FIXTURE_H
@@ -144,8 +145,10 @@ static const struct kith_metric fixture_tick_metrics[] = {
 static const struct kith_metric fixture_event_metrics[] = {
 	{ "state", NULL, "up or down", fixture_states, KITH_STATE, KITH_METRIC_EVENT },
 };
-static const struct kith_family fixture_ticks = { KITH_FAMILY_INIT, "tick", "on the tick", "thing", fixture_tick_metrics, 2, 0 };
-static const struct kith_family fixture_events = { KITH_FAMILY_INIT, "event", "on events", "thing", fixture_event_metrics, 1, 0 };
+static const struct kith_family fixture_ticks = { KITH_FAMILY_INIT, "tick", "on the tick", "thing",
+	fixture_tick_metrics, 2, 0 };
+static const struct kith_family fixture_events = { KITH_FAMILY_INIT, "event", "on events", "thing",
+	fixture_event_metrics, 1, 0 };
 
 static int fixture_server(struct fixture *f, const char *path, size_t max_clients, size_t max_queue)
 {

@@ -1,5 +1,6 @@
 /*
- * For tests of the control server: a client of raw bytes beside the server, in one process; each test turns the loop by itself. To be
+ * For tests of the control server: a client of raw bytes beside the server, in one process; each test turns the loop
+ * by itself. To be
  * included by one file of a program.
  */
 #ifndef CONTROL_RAW_H
@@ -231,7 +232,8 @@ static void add_many(void)
 /* Records and transitions, as the engine and plugins make them */
 static void transition(const char *name, const char *promiser)
 {
-	const struct kith_transition t = { .size = sizeof(t), .from = KITH_KEPT, .to = KITH_BROKEN, .severity = KITH_ERR, .time = 7,
+	const struct kith_transition t = { .size = sizeof(t), .from = KITH_KEPT, .to = KITH_BROKEN,
+		.severity = KITH_ERR, .time = 7,
 		                           .name = name, .promiser = promiser, .because = "so" };
 
 	model_transition(f.model, &t);

@@ -135,8 +135,10 @@ static void expect(const char *command, int status, const char *out, const char 
 {
 	struct result r = run(command);
 
-	ck_assert_msg(r.status == status, "%s: status %d, not %d: %s%s", command, r.status, status, buf_text(&r.out), buf_text(&r.err));
-	ck_assert_msg(out ? strstr(buf_text(&r.out), out) != NULL : !r.out.length, "%s: printed %s", command, buf_text(&r.out));
+	ck_assert_msg(r.status == status, "%s: status %d, not %d: %s%s", command, r.status, status, buf_text(&r.out),
+	        buf_text(&r.err));
+	ck_assert_msg(out ? strstr(buf_text(&r.out), out) != NULL : !r.out.length, "%s: printed %s", command,
+	        buf_text(&r.out));
 	ck_assert_msg(err ? strstr(buf_text(&r.err), err) != NULL : !r.err.length, "%s: said %s", command, buf_text(&r.err));
 	result_free(&r);
 }
@@ -212,7 +214,8 @@ END_TEST
 
 START_TEST(promises)
 {
-	static const char *const keys[] = { "name", "promiser", "promisees", "assessment", "since", "severity", "because", NULL };
+	static const char *const keys[] = { "name", "promiser", "promisees", "assessment", "since", "severity",
+		"because", NULL };
 	json_t *all = run_json("./kith promises --json", 1), *o = json_array_get(all, 1);
 
 	ck_assert_uint_eq(json_array_size(all), 3);
@@ -317,7 +320,8 @@ START_TEST(top)
 	/* on a terminal: into the other screen and out of it again, also when it is stopped */
 	expect("script -qec './kith top --for 300ms' /dev/null < /dev/null | tr -d '\\r'", 0, "\033[?1049h", NULL);
 	expect("script -qec './kith top --for 300ms' /dev/null < /dev/null | tail -c 20", 0, "\033[?25h\033[?1049l", NULL);
-	expect("script -qec 'timeout -s TERM 0.4 ./kith top' /dev/null < /dev/null | tail -c 20", 0, "\033[?25h\033[?1049l", NULL);
+	expect("script -qec 'timeout -s TERM 0.4 ./kith top' /dev/null < /dev/null | tail -c 20", 0,
+	        "\033[?25h\033[?1049l", NULL);
 }
 END_TEST
 

@@ -307,7 +307,8 @@ END_TEST
 
 START_TEST(get_elsewhere)
 {
-	char *elsewhere = (char *)"tick:a@db7", *nowhere = (char *)"a:b@", *nothing = (char *)"::", *here = (char *)"tick@localhost";
+	char *elsewhere = (char *)"tick:a@db7", *nowhere = (char *)"a:b@", *nothing = (char *)"::",
+	        *here = (char *)"tick@localhost";
 	struct raw r = raw_open();
 	const Control__Fault *fault;
 

@@ -134,7 +134,8 @@ START_TEST(patterns_of_subjects)
 		struct patterns p;
 
 		ck_assert(parse(&p, cases[i].pattern));
-		ck_assert_msg(patterns_subject(&p, cases[i].subject) == cases[i].matches, "%s %s", cases[i].pattern, cases[i].subject);
+		ck_assert_msg(patterns_subject(&p, cases[i].subject) == cases[i].matches, "%s %s", cases[i].pattern,
+		        cases[i].subject);
 		patterns_free(&p);
 	}
 }
@@ -142,7 +143,8 @@ END_TEST
 
 START_TEST(patterns_refused)
 {
-	static const char *const bad[] = { "", "@web1", "a:b@", "a:b@web2", ":", "a:", ":b", "a::b", "a\nb", "a:b\x7f", "*@*", "a@WEB2" };
+	static const char *const bad[] = { "", "@web1", "a:b@", "a:b@web2", ":", "a:", ":b", "a::b", "a\nb",
+		"a:b\x7f", "*@*", "a@WEB2" };
 	static const char *const good[] = { "a", "a@web1", "a@WEB1", "a:b@localhost", "a@b:c", "a.b.c", "*:*:*" };
 	char *many[PATTERNS_MAX + 1];
 	struct buf why = BUF_INIT;
