@@ -15,13 +15,16 @@ class Plan:
 
     def __init__(self, quick):
         self.windows = {1: 2 if quick else 3, 10: 1 if quick else 2}
-        self.windows_many = {1: 2 if quick else 3, 10: 1}
-        self.rounds = {1: 3 if quick else 4, 10: 1}
+        self.windows_many = {1: 1 if quick else 2, 10: 1}
+        self.rounds = {1: 2 if quick else 4, 10: 1}
+        self.rounds_traced = 1 if quick else 3
         self.quick = quick
 
     def slow_interval(self, program):
-        """Quickly, 10 s are for kithd and what it is measured by."""
-        return not self.quick or type(program) in (Bare, Kithd)
+        return not self.quick or isinstance(program, Kithd)
+
+    def many(self, interval):
+        return not self.quick or interval == 1
 
 
 def median(windows, key):
@@ -30,6 +33,7 @@ def median(windows, key):
 
 def measure_windows(bench, program, interval, count, rounds):
     windows = []
+    parts = program.parts()
     for _ in range(count):
         between_ticks(interval)
         windows.append(window(program.process.pid, interval, rounds))
@@ -37,8 +41,21 @@ def measure_windows(bench, program, interval, count, rounds):
     rss, anonymous = memory(program.process.pid)
     result = {key: median(windows, key) for key in windows[0]}
     result.update({"program": program.name, "interval": interval, "processes": processes(), "rss": rss, "anonymous": anonymous,
-                   "windows_cpu_us": [w["cpu_us"] for w in windows], "system_calls": None, "values": None})
+                   "windows_cpu_us": [w["cpu_us"] for w in windows], "system_calls": None, "values": None,
+                   "parts": parts_between(parts, program.parts())})
     return result
+
+
+def parts_between(before, after):
+    """[{name, cpu_us, values}]: a call of each part, on average"""
+    found = []
+    for name, part in after.items():
+        old = before.get(name, {"calls": 0, "cpu_ns": 0, "samples": 0})
+        calls = part["calls"] - old["calls"]
+        if calls > 0:
+            found.append({"name": name, "cpu_us": (part["cpu_ns"] - old["cpu_ns"]) / 1000 / calls,
+                          "values": (part["samples"] - old["samples"]) / calls})
+    return sorted(found, key=lambda part: -part["cpu_us"])
 
 
 def measure_program(bench, program, interval, plan):
@@ -47,8 +64,8 @@ def measure_program(bench, program, interval, plan):
     sleepers = fill_to(bench.helper("sleepers"), FEW)
     try:
         program.start(interval)
-        time.sleep(program.settle + (2 if interval > 1 else 0))
-        for many in (False, True):
+        time.sleep(program.settle + (2 if interval > 1 and not plan.quick else 0))
+        for many in (False, True) if plan.many(interval) else (False,):
             wanted = MANY if many else FEW
             if many:
                 sleepers.close()
@@ -60,7 +77,7 @@ def measure_program(bench, program, interval, plan):
             rows.append(row)
             say(f"  {program.name:15} {interval:3} s  {row['processes']:4} processes  {row['cpu_us']:9.0f} us a round")
             if interval == 1 and not many:
-                row["system_calls"] = system_calls(program.process.pid, interval, 3, program.folder)
+                row["system_calls"] = system_calls(program.process.pid, interval, plan.rounds_traced, program.folder)
                 program.check()
         values = program.values()
         if values is None:

@@ -41,6 +41,10 @@ class Program:
         """Values a round, from a run of its own before the measured ones; None: values() tells"""
         return None
 
+    def parts(self):
+        """What each of its parts has cost up to now, {name: {calls, cpu_ns, samples}}; empty when it does not tell"""
+        return {}
+
     def started(self, interval):
         pass
 
@@ -125,6 +129,10 @@ class Kithd(Program):
         series = kith(self.bench, self.folder, "get")
         last = max((s["time"] or "" for s in series), default="")
         return sum(1 for s in series if s["time"] == last and not s["name"].startswith("kith:"))
+
+
+    def parts(self):
+        return {c["name"]: c for c in kith(self.bench, self.folder, "cost") if c.get("kind", "plugin") == "plugin"}
 
 
 class KithdPromises(Kithd):

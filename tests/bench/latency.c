@@ -7,7 +7,7 @@
  *   latency SOCKET PROMISE ROUNDS STAMP file KEPT BROKEN TO  BROKEN's text replaces the promise file TO by a rename
  *
  * STAMP is the path of a datagram socket to make, or "-". The promise is broken when it begins. One line a round: ns to the transition, ns to the
- * action or "-".
+ * action or "-". With "-" for SOCKET no kithd is asked: the time is that of a bare listener (listen.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "control/client.h"
+#include "tests/bench/listen.h"
 
 #define WAIT (10 * NS_PER_S)
 #define WATCH_TRANSITIONS_ONLY 4
@@ -34,7 +35,8 @@
 #define PAUSE_MORE_US 15000
 
 struct latency {
-	struct client *client;
+	struct client *client;     /* NULL: the listener */
+	struct listener *listener;
 	char *promise;
 	int stamp; /* -1: none */
 	char **args;
@@ -47,6 +49,7 @@ struct latency {
 struct act {
 	const char *name;
 	int n_args;
+	enum listen_to to;
 	int (*start)(struct latency *l);
 	int (*mend)(struct latency *l);
 	int (*harm)(struct latency *l); /* sets l->acted */
@@ -168,9 +171,9 @@ static int file_harm(struct latency *l)
 }
 
 static const struct act acts[] = {
-	{ "link", 1, link_start, link_mend, link_harm },
-	{ "exit", 1, exit_start, exit_mend, exit_harm },
-	{ "file", 3, file_start, file_mend, file_harm },
+	{ "link", 1, LISTEN_LINK, link_start, link_mend, link_harm },
+	{ "exit", 1, LISTEN_EXIT, exit_start, exit_mend, exit_harm },
+	{ "file", 3, LISTEN_FILE, file_start, file_mend, file_harm },
 };
 
 /* ---- rounds ------------------------------------------------------------------------------------------------------ */
@@ -254,14 +257,16 @@ static int latency_round(struct latency *l, const struct act *act)
 	int r;
 
 	r = act->mend(l);
-	if (r == 0)
+	if (r == 0 && l->client)
 		r = transition_wait(l, CONTROL__ASSESSMENT__KEPT, &at);
 	if (r < 0)
 		return r;
 	usleep(PAUSE_MIN_US + (unsigned)rand() % PAUSE_MORE_US);
+	if (l->listener)
+		listen_arm(l->listener, l->victim);
 	r = act->harm(l);
 	if (r == 0)
-		r = transition_wait(l, CONTROL__ASSESSMENT__BROKEN, &at);
+		r = l->client ? transition_wait(l, CONTROL__ASSESSMENT__BROKEN, &at) : listen_wait(l->listener, &at);
 	if (r < 0)
 		return r;
 	if (l->stamp >= 0)
@@ -277,12 +282,28 @@ static int latency_round(struct latency *l, const struct act *act)
 	return r;
 }
 
+static int latency_open(struct latency *l, const struct act *act, const char *socket_path)
+{
+	int r;
+
+	if (!strcmp(socket_path, "-")) {
+		char *folder = act->to == LISTEN_FILE ? strdup(l->args[2]) : NULL;
+		char *slash = folder ? strrchr(folder, '/') : NULL;
+
+		if (slash)
+			*slash = '\0';
+		r = listen_start(act->to, folder, &l->listener);
+		free(folder);
+		return r;
+	}
+	r = client_open(socket_path, clock_mono() + WAIT, &l->client);
+	return r < 0 ? r : subscribe(l);
+}
+
 static int latency_run(struct latency *l, const struct act *act, const char *socket_path, int rounds)
 {
-	int r = client_open(socket_path, clock_mono() + WAIT, &l->client);
+	int r = latency_open(l, act, socket_path);
 
-	if (r == 0)
-		r = subscribe(l);
 	if (r == 0)
 		r = act->start(l);
 	for (int i = 0; r == 0 && i < rounds; i++) {
@@ -294,6 +315,7 @@ static int latency_run(struct latency *l, const struct act *act, const char *soc
 	if (l->victim > 0)
 		kill(l->victim, SIGKILL);
 	client_close(l->client);
+	listen_stop(l->listener);
 	return r;
 }
 

@@ -84,6 +84,14 @@ class Daemon:
             found.append((int(transition), None if action == "-" else int(action)))
         return found
 
+    def bare(self, count, *act, prefix=()):
+        """The same for a process that only listens: ns to the receipt of the notification"""
+        argv = [*prefix, self.bench.helper("latency"), "-", "-", str(count), "-", *act]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.strip())
+        return [int(line.split()[0]) for line in done.stdout.splitlines()]
+
     def stop(self):
         if self.process:
             self.process.terminate()
@@ -104,10 +112,10 @@ def percentile(values, percent):
     return values[min(len(values) - 1, int(len(values) * percent / 100))]
 
 
-def summary(what, rounds):
+def summary(what, bare, rounds):
     rows = []
-    for index, to in ((0, "transition"), (1, "action")):
-        values = [r[index] / 1000 for r in rounds if r[index] is not None]
+    for to, all_values in (("bare listener", bare), ("transition", [r[0] for r in rounds]), ("action", [r[1] for r in rounds])):
+        values = [v / 1000 for v in all_values if v is not None]
         if values:
             rows.append({"what": what, "to": to, "rounds": len(values), "p50_us": statistics.median(values), "p99_us": percentile(values, 99),
                          "min_us": min(values), "max_us": max(values)})
@@ -126,7 +134,8 @@ def link(bench, count):
         for command in ("link add kb0 type veth peer name kb1", "link set kb1 up"):
             subprocess.run([*inside, "ip", *command.split()], check=True)
         d.wait_broken("bench.link")
-        return summary("veth link down", d.rounds("bench.link", count, True, "link", "kb0", prefix=inside))
+        bare = d.bare(count, "link", "kb0", prefix=inside)
+        return summary("veth link down", bare, d.rounds("bench.link", count, True, "link", "kb0", prefix=inside))
     finally:
         d.stop()
 
@@ -141,7 +150,8 @@ def process_exit(bench, count):
     try:
         d.start()
         d.wait_broken("bench.exit")
-        return summary("process exit", d.rounds("bench.exit", count, True, "exit", victim))
+        bare = d.bare(count, "exit", victim)
+        return summary("process exit", bare, d.rounds("bench.exit", count, True, "exit", victim))
     finally:
         d.stop()
 
@@ -153,7 +163,9 @@ def promise_file(bench, count):
     try:
         d.start()
         d.wait_broken("filed.file")
-        return summary("promise file renamed in", d.rounds("filed.file", count, False, "file", kept, broken, target))
+        elsewhere = d.file("unwatched", "")
+        bare = d.bare(count, "file", kept, broken, os.path.join(os.path.dirname(elsewhere), "unwatched"))
+        return summary("promise file renamed in", bare, d.rounds("filed.file", count, False, "file", kept, broken, target))
     finally:
         d.stop()
 

@@ -9,7 +9,7 @@ tests_bench_bare_SOURCES = tests/bench/bare.c
 tests_bench_sleepers_SOURCES = tests/bench/sleepers.c
 tests_bench_stamp_SOURCES = tests/bench/stamp.c
 tests_bench_stamp_LDFLAGS = $(AM_LDFLAGS) -static
-tests_bench_latency_SOURCES = tests/bench/latency.c
+tests_bench_latency_SOURCES = tests/bench/latency.c tests/bench/listen.c tests/bench/listen.h
 tests_bench_latency_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_bench_latency_LDADD = $(LIBKITHCLIENT_LIBS)
 

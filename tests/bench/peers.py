@@ -25,6 +25,15 @@ def mount_points():
     return list(found.values())
 
 
+def is_up(name):
+    """Monit says each round that a link is down."""
+    try:
+        with open(f"/sys/class/net/{name}/operstate", encoding="utf-8") as f:
+            return f.read().strip() in ("up", "unknown")
+    except OSError:
+        return False
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -127,8 +136,8 @@ class Netdata(Program):
     name = "netdata"
     package = "netdata-core"
     binary = "/usr/sbin/netdata"
-    settle = 5.0
-    note = "proc and diskspace plugins alone; no database, web, health, ml, statsd, cloud"
+    settle = 10.0 # it writes its metadata database first
+    note = "proc and diskspace plugins alone, 300 values of each in memory; no web, health, ml, statsd, cloud"
 
     def absent(self):
         return None if os.access(self.binary, os.X_OK) else "netdata is not installed"
@@ -142,7 +151,7 @@ class Netdata(Program):
         sections = {
             "global": {"run as user": "root", "process scheduling policy": "keep", "hostname": "bench", "timezone": "UTC",
                        "pthread stack size": "8388608"},
-            "db": {"mode": "none", "update every": interval},
+            "db": {"mode": "ram", "retention": 300, "update every": interval},
             "directories": {name: self.sub_folder(name) for name in ("config", "cache", "lib", "log", "home", "lock")},
             "logs": {name: "none" for name in ("debug", "access", "error", "health", "collector")},
             "plugins": plugins,
@@ -247,9 +256,9 @@ class Monit(Program):
             lines.append(f"check filesystem fs{i} with path {where}\n  if space usage > 99.9% for 60 cycles then alert\n"
                          "  if inode usage > 99.9% for 60 cycles then alert")
         for i, name in enumerate(sorted(os.listdir("/sys/class/net"))):
-            if os.path.isdir(f"/sys/class/net/{name}"):
+            if is_up(name):
                 lines.append(f"check network net{i} with interface {name}\n  if download > 99 GB/s then alert")
-        lines.append("check process bench_first matching \"sleepers\"\n  if total cpu > 99% for 60 cycles then alert")
+        lines.append("check process bench_first matching \"bench/bench.py\"\n  if total cpu > 99% for 60 cycles then alert")
         return "\n".join(lines) + "\n"
 
     def prepare(self, interval, port=0):

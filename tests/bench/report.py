@@ -49,12 +49,25 @@ def growth_table(rows):
     return ["", f"us a round at 1 s, with {FEW} and with {MANY} processes"] + aligned(["program", str(FEW), str(MANY), "ratio"], lines) if lines else []
 
 
+def parts_table(rows):
+    """kithd's own accounting of a round, by plugin; what is missing to the round is the loop, the wake-up and the accounting itself"""
+    r = find(rows, "kithd", 1, FEW)
+    if not r or not r["parts"]:
+        return []
+    lines = [[p["name"], number(p["cpu_us"], 1), number(p["values"])] for p in r["parts"]]
+    told = sum(p["cpu_us"] for p in r["parts"])
+    lines.append(["all of them", number(told, 1), ""])
+    lines.append(["loop, wake-up", number(r["cpu_us"] - told, 1), ""])
+    return ["", "kithd at 1 s, by plugin (kith cost)"] + aligned(["plugin", "CPU us/round", "values"], lines)
+
+
 def latency_table(rows):
     if not rows:
         return []
-    lines = [[f"{r['what']} to {r['to']}", str(r["rounds"]), number(r["min_us"]), number(r["p50_us"]), number(r["p99_us"]), number(r["max_us"])]
-             for r in rows]
-    return ["", "latencies, us"] + aligned(["from the system call", "rounds", "min", "p50", "p99", "max"], lines) + REFERENCE
+    bare = {r["what"]: r["p50_us"] for r in rows if r["to"].startswith("bare")}
+    lines = [[f"{r['what']} to {r['to']}", str(r["rounds"]), number(r["min_us"]), number(r["p50_us"]), number(r["p99_us"]), number(r["max_us"]),
+              number(r["p50_us"] - bare[r["what"]] if r["what"] in bare else None)] for r in rows]
+    return ["", "latencies, us"] + aligned(["from the system call", "rounds", "min", "p50", "p99", "max", "p50 - bare"], lines) + REFERENCE
 
 
 def budgets(costs, latencies):
@@ -80,9 +93,12 @@ def budgets(costs, latencies):
     if slow:
         add("wake-ups a minute at 10 s", slow["wakeups"], 12)
     for r in latencies:
-        if r["what"].startswith("promise file"):
+        if r["what"].startswith("promise file") or r["to"].startswith("bare"):
             continue
         if r["to"] == "transition":
+            bare_p50 = next((b["p50_us"] for b in latencies if b["what"] == r["what"] and b["to"].startswith("bare")), None)
+            if bare_p50 is not None:
+                add(f"{r['what']} to transition, p50 us above a bare listener's", r["p50_us"] - bare_p50, 100)
             add(f"{r['what']} to transition, p50 us", r["p50_us"], 100)
             add(f"{r['what']} to transition, p99 us", r["p99_us"], 1000)
         else:
@@ -104,7 +120,7 @@ def text(result):
     for interval in (1, 10):
         for wanted in (FEW, MANY):
             lines += cost_table(result["cost"], interval, wanted)
-    lines += growth_table(result["cost"]) + latency_table(result["latency"]) + budget_table(result["budgets"])
+    lines += growth_table(result["cost"]) + parts_table(result["cost"]) + latency_table(result["latency"]) + budget_table(result["budgets"])
     if result["skipped"] or notes:
         lines.append("")
     return "\n".join(lines + result["skipped"] + notes)
