@@ -1,6 +1,12 @@
 # The daemon as a whole, started and looked at from outside. Its tests are in Python, of the standard library alone.
-HOST_TESTS = tests/host/test_start.py tests/host/test_valgrind.py tests/host/test_promised.py tests/host/test_bounds.py tests/host/test_reload.py tests/host/test_third_party.py \
-	tests/host/test_refused.py
+HOST_TESTS = \
+	tests/host/test_bounds.py \
+	tests/host/test_promised.py \
+	tests/host/test_refused.py \
+	tests/host/test_reload.py \
+	tests/host/test_start.py \
+	tests/host/test_third_party.py \
+	tests/host/test_valgrind.py
 TESTS += $(HOST_TESTS)
 EXTRA_DIST += $(HOST_TESTS) tests/lib/kithtest.py
 
