@@ -29,11 +29,12 @@ static void fault_place(struct fault *fault, const char *text, size_t length, si
 	if (at + width > end)
 		width = end > at ? end - at : 1;
 	fault->width = width ? (unsigned)width : 1;
-	if (end - start <= SOURCE_LINE_MAX)
-		fault->source = strndup(text + start, end - start);
-	for (char *c = fault->source; c && *c; c++)
-		if ((unsigned char)*c < 0x20 && *c != '\t')
-			*c = '?';
+	if (end - start > SOURCE_LINE_MAX || !(fault->source = malloc(end - start + 1)))
+		return;
+	/* A NUL in the line is one more character that cannot be shown. */
+	for (size_t i = 0; i < end - start; i++)
+		fault->source[i] = (unsigned char)text[start + i] < 0x20 && text[start + i] != '\t' ? '?' : text[start + i];
+	fault->source[end - start] = '\0';
 }
 
 static void fault_free(struct fault *fault)

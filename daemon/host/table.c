@@ -260,7 +260,7 @@ static int64_t t_now(const struct kith_host *t)
 	return model_now(table_plugin(t)->host->parts.model);
 }
 
-static void t_log(const struct kith_host *t, int priority, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void t_log(const struct kith_host *t, int priority, const char *format, ...)
 {
 	struct plugin *p = table_plugin(t);
 	struct account *a = &p->account;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,8 @@ struct slot {
 };
 
 struct want {
-	struct want *next;
+	UT_hash_handle hh;
+	char *name; /* family:instance */
 	char *family, *instance;
 	unsigned count;
 };
@@ -37,7 +39,7 @@ struct model {
 	int64_t now;
 	uint64_t serial, n_records;
 	struct model_observer *observers;
-	struct want *wants;
+	struct want *wants; /* uthash */
 	struct want_watch *want_watches;
 };
 
@@ -52,6 +54,14 @@ int model_new(struct model **ret_model)
 	return 0;
 }
 
+static void want_free(struct want *want)
+{
+	free(want->name);
+	free(want->family);
+	free(want->instance);
+	free(want);
+}
+
 void model_free(struct model *m)
 {
 	if (!m)
@@ -59,12 +69,10 @@ void model_free(struct model *m)
 	while (m->families)
 		family_remove(m, m->families);
 	while (m->wants) {
-		struct want *next = m->wants->next;
+		struct want *want = m->wants;
 
-		free(m->wants->family);
-		free(m->wants->instance);
-		free(m->wants);
-		m->wants = next;
+		HASH_DEL(m->wants, want);
+		want_free(want);
 	}
 	free(m->slots);
 	free(m);
@@ -631,13 +639,20 @@ uint64_t model_n_records(const struct model *m)
 	return m->n_records;
 }
 
-static struct want **want_find(struct model *m, const char *family, const char *instance)
+/* `family:instance`; NULL without memory. The caller frees it. */
+static char *want_name(const char *family, const char *instance)
 {
-	struct want **at = &m->wants;
+	char *name = NULL;
 
-	while (*at && (strcmp((*at)->family, family) != 0 || strcmp((*at)->instance, instance) != 0))
-		at = &(*at)->next;
-	return at;
+	return asprintf(&name, "%s:%s", family, instance) < 0 ? NULL : name;
+}
+
+static struct want *want_find(struct model *m, const char *name)
+{
+	struct want *want;
+
+	HASH_FIND_STR(m->wants, name, want);
+	return want;
 }
 
 static void want_tell(struct model *m, const char *family, const char *instance, bool wanted)
@@ -651,47 +666,48 @@ static void want_tell(struct model *m, const char *family, const char *instance,
 
 int model_want(struct model *m, const char *family, const char *instance)
 {
-	struct want **at = want_find(m, family, instance), *want = *at;
+	char *name = want_name(family, instance);
+	struct want *want = name ? want_find(m, name) : NULL;
 
 	if (want) {
 		want->count++;
+		free(name);
 		return 0;
 	}
-	want = calloc(1, sizeof(*want));
-	if (!want)
-		return -ENOMEM;
-	want->family = strdup(family);
-	want->instance = strdup(instance);
-	if (!want->family || !want->instance) {
-		free(want->family);
-		free(want->instance);
-		free(want);
+	want = name ? calloc(1, sizeof(*want)) : NULL;
+	if (!want) {
+		free(name);
 		return -ENOMEM;
 	}
-	want->count = 1;
-	*at = want;
+	*want = (struct want){ .name = name, .family = strdup(family), .instance = strdup(instance), .count = 1 };
+	if (want->family && want->instance)
+		HASH_ADD_KEYPTR(hh, m->wants, want->name, strlen(want->name), want);
+	if (!want->hh.tbl) {
+		want_free(want);
+		return -ENOMEM;
+	}
 	want_tell(m, family, instance, true);
 	return 0;
 }
 
 void model_unwant(struct model *m, const char *family, const char *instance)
 {
-	struct want **at = want_find(m, family, instance), *want = *at;
+	char *name = want_name(family, instance);
+	struct want *want = name ? want_find(m, name) : NULL;
 
+	free(name);
 	if (!want || --want->count)
 		return;
-	*at = want->next;
+	HASH_DEL(m->wants, want);
 	want_tell(m, want->family, want->instance, false);
-	free(want->family);
-	free(want->instance);
-	free(want);
+	want_free(want);
 }
 
 void model_watch_wants(struct model *m, struct want_watch *w)
 {
 	w->next = m->want_watches;
 	m->want_watches = w;
-	for (struct want *want = m->wants; want; want = want->next)
+	for (struct want *want = m->wants; want; want = want->hh.next)
 		if (!strcmp(want->family, w->family))
 			w->fn(want->instance, true, w->user);
 }
