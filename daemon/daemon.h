@@ -18,8 +18,9 @@
 #include "source/process.h"
 
 #define OPTION_DIRS_MAX 15
+#define OPTION_OWNED_MAX (4 * OPTION_DIRS_MAX + 32)
 
-/* The command line, with the defaults of this user filled in; strings live as long as the program */
+/* The command line, with the defaults of this user filled in; strings until options_free */
 struct options {
 	bool foreground, test, version, help;
 	bool config_given;
@@ -30,6 +31,8 @@ struct options {
 	size_t n_promise_dirs;
 	const char *const *check_files; /* --check FILE…: the rest of the command line */
 	size_t n_check_files;
+	char *owned[OPTION_OWNED_MAX]; /* those of the strings that are not the command line's */
+	size_t n_owned;
 };
 
 struct daemon {
@@ -62,6 +65,7 @@ struct daemon {
 
 /* options.c: 0, or -EINVAL with a line on standard error */
 int options_parse(int argc, char **argv, struct options *ret_options);
+void options_free(struct options *o);
 void options_usage(void);
 
 /* start.c: directories, the lock of the run directory, going into the background, readiness */

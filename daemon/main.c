@@ -147,17 +147,13 @@ static int main_run(struct daemon *d)
 	return r < 0 ? 1 : 0;
 }
 
-int main(int argc, char **argv)
+static int main_chosen(struct daemon *d)
 {
-	struct daemon d = { .lock = -1, .ready = -1 };
-
-	if (options_parse(argc, argv, &d.options) < 0)
-		return 2;
-	if (d.options.help) {
+	if (d->options.help) {
 		options_usage();
 		return 0;
 	}
-	if (d.options.version) {
+	if (d->options.version) {
 		printf("kithd %s (plugin ABI %d.%d)\n", PACKAGE_VERSION, KITH_ABI_MAJOR, KITH_ABI_MINOR);
 		return 0;
 	}
@@ -165,15 +161,27 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
-	if (d.options.test || d.options.n_check_files)
-		return test_run(&d);
-	if (!d.options.foreground) {
-		int r = start_background(&d);
+	if (d->options.test || d->options.n_check_files)
+		return test_run(d);
+	if (!d->options.foreground) {
+		int r = start_background(d);
 
 		if (r < 0) {
 			fprintf(stderr, "kithd: %s\n", strerror(-r));
 			return 1;
 		}
 	}
-	return main_run(&d);
+	return main_run(d);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = { .lock = -1, .ready = -1 };
+	int status;
+
+	if (options_parse(argc, argv, &d.options) < 0)
+		return 2;
+	status = main_chosen(&d);
+	options_free(&d.options);
+	return status;
 }

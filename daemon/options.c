@@ -52,23 +52,31 @@ static int options_add(const char **dirs, size_t *n, const char *dir, const char
 	return 0;
 }
 
-/* An own copy for the life of the program; memory that is short at the very start ends it. */
-static const char *join(const char *a, const char *b)
+/* An own copy until options_free; memory that is short at the very start ends it. */
+static const char *join(struct options *o, const char *a, const char *b)
 {
 	char *text = NULL;
 
-	if (asprintf(&text, "%s%s", a, b) < 0) {
+	if (o->n_owned >= OPTION_OWNED_MAX || asprintf(&text, "%s%s", a, b) < 0) {
 		fprintf(stderr, "kithd: no memory\n");
 		exit(1);
 	}
+	o->owned[o->n_owned++] = text;
 	return text;
 }
 
+void options_free(struct options *o)
+{
+	while (o->n_owned)
+		free(o->owned[--o->n_owned]);
+}
+
 /* Beside the program, for a daemon that runs from where it was built */
-static const char *beside_program(const char *folder)
+static const char *beside_program(struct options *o, const char *folder)
 {
 	char path[4096];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	const char *found;
 	char *slash;
 
 	if (n <= 0)
@@ -78,18 +86,19 @@ static const char *beside_program(const char *folder)
 	if (!slash)
 		return NULL;
 	*slash = '\0';
-	return access(join(path, folder), R_OK) == 0 ? join(path, folder) : NULL;
+	found = join(o, path, folder);
+	return access(found, R_OK) == 0 ? found : NULL;
 }
 
-static const char *user_dir(const char *variable, const char *below_home, const char *fallback)
+static const char *user_dir(struct options *o, const char *variable, const char *below_home, const char *fallback)
 {
 	const char *base = getenv(variable), *home = getenv("HOME");
 
 	if (base && *base == '/')
-		return join(base, "/kith");
+		return join(o, base, "/kith");
 	if (below_home && home && *home == '/')
-		return join(join(home, below_home), "/kith");
-	return fallback;
+		return join(o, join(o, home, below_home), "/kith");
+	return join(o, fallback, below_home ? "/state" : "");
 }
 
 static void options_defaults(struct options *o)
@@ -99,18 +108,18 @@ static void options_defaults(struct options *o)
 
 	snprintf(fallback, sizeof(fallback), "/tmp/kith-%u", (unsigned)geteuid());
 	if (!o->run_dir)
-		o->run_dir = root ? "/run/kith" : user_dir("XDG_RUNTIME_DIR", NULL, join(fallback, ""));
+		o->run_dir = root ? "/run/kith" : user_dir(o, "XDG_RUNTIME_DIR", NULL, fallback);
 	if (!o->state_dir)
-		o->state_dir = root ? KITH_STATEDIR : user_dir("XDG_STATE_HOME", "/.local/state", join(fallback, "/state"));
+		o->state_dir = root ? KITH_STATEDIR : user_dir(o, "XDG_STATE_HOME", "/.local/state", fallback);
 	if (!o->config)
 		o->config = KITH_SYSCONFDIR "/kith.conf";
 	if (!o->n_plugin_dirs) {
-		const char *built = beside_program("/plugins");
+		const char *built = beside_program(o, "/plugins");
 
 		o->plugin_dirs[o->n_plugin_dirs++] = access(KITH_PLUGINDIR, R_OK) == 0 || !built ? KITH_PLUGINDIR : built;
 	}
 	if (!o->n_promise_dirs) {
-		const char *built = beside_program("/promises/bundles");
+		const char *built = beside_program(o, "/promises/bundles");
 
 		o->promise_dirs[o->n_promise_dirs++] =
 		        access(KITH_DATADIR "/promises", R_OK) == 0 || !built ? KITH_DATADIR "/promises" : built;
@@ -118,9 +127,9 @@ static void options_defaults(struct options *o)
 	}
 }
 
-static const char *absolute(const char *path, const char *folder)
+static const char *absolute(struct options *o, const char *path, const char *folder)
 {
-	return *path == '/' ? path : join(join(folder, "/"), path);
+	return *path == '/' ? path : join(o, join(o, folder, "/"), path);
 }
 
 /* In the background kithd works from /, and only absolute paths can be watched. */
@@ -130,13 +139,13 @@ static void options_absolute(struct options *o)
 
 	if (!getcwd(folder, sizeof(folder)))
 		return;
-	o->config = absolute(o->config, folder);
-	o->state_dir = absolute(o->state_dir, folder);
-	o->run_dir = absolute(o->run_dir, folder);
+	o->config = absolute(o, o->config, folder);
+	o->state_dir = absolute(o, o->state_dir, folder);
+	o->run_dir = absolute(o, o->run_dir, folder);
 	for (size_t i = 0; i < o->n_plugin_dirs; i++)
-		o->plugin_dirs[i] = absolute(o->plugin_dirs[i], folder);
+		o->plugin_dirs[i] = absolute(o, o->plugin_dirs[i], folder);
 	for (size_t i = 0; i < o->n_promise_dirs; i++)
-		o->promise_dirs[i] = absolute(o->promise_dirs[i], folder);
+		o->promise_dirs[i] = absolute(o, o->promise_dirs[i], folder);
 }
 
 int options_parse(int argc, char **argv, struct options *ret_options)
