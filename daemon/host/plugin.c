@@ -31,9 +31,19 @@ struct plugin *plugin_new(struct host *h, const char *name, const char *path, un
 	return p;
 }
 
+static void plugin_undeclare(struct plugin *p)
+{
+	while (p->n_families)
+		family_remove(p->host->parts.model, p->families[--p->n_families]);
+	free(p->families);
+	p->families = NULL;
+}
+
 /* Of a plugin that is on no list any more */
 void plugin_free(struct plugin *p)
 {
+	/* One that was only described never stops. */
+	plugin_undeclare(p);
 	conf_options_free(p->options, p->d.n_options);
 	library_release(p->library);
 	free(p->name);
@@ -166,14 +176,6 @@ static int plugin_declare_all(struct plugin *p, struct buf *why)
 			return r;
 	}
 	return 0;
-}
-
-static void plugin_undeclare(struct plugin *p)
-{
-	while (p->n_families)
-		family_remove(p->host->parts.model, p->families[--p->n_families]);
-	free(p->families);
-	p->families = NULL;
 }
 
 /* Copies as much of the descriptor as there is; an older, shorter one leaves the rest 0. */
