@@ -3,3 +3,27 @@ libkith_a_SOURCES += \
 	daemon/source/file.c daemon/source/file.h \
 	daemon/source/netlink.c daemon/source/netlink.h \
 	daemon/source/process.c daemon/source/process_bpf.c daemon/source/process.h
+
+check_PROGRAMS += tests/unit/test_source_netlink tests/unit/test_source_process tests/unit/test_source_file
+TESTS += tests/unit/test_source_netlink tests/unit/test_source_process tests/unit/test_source_file
+tests_unit_test_source_netlink_SOURCES = tests/unit/test_source_netlink.c tests/unit/frames.h
+tests_unit_test_source_netlink_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_source_netlink_LDADD = $(TEST_LIBS)
+tests_unit_test_source_process_SOURCES = tests/unit/test_source_process.c tests/unit/frames.h
+tests_unit_test_source_process_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_source_process_LDADD = $(TEST_LIBS)
+tests_unit_test_source_file_SOURCES = tests/unit/test_source_file.c
+tests_unit_test_source_file_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_source_file_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_netlink
+tests_fuzz_fuzz_netlink_SOURCES = tests/fuzz/fuzz_netlink.c plugins/interface/message.c plugins/interface/interface.h
+tests_fuzz_fuzz_netlink_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"netlink"'
+tests_fuzz_fuzz_netlink_LDADD = $(LIBKITH_LIBS)
+if FUZZER
+tests_fuzz_fuzz_netlink_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_netlink_SOURCES += tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_netlink
+endif
+EXTRA_DIST += tests/fuzz/netlink tests/data/netlink
