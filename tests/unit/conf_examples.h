@@ -281,7 +281,7 @@ static const struct example bad[] = {
 	  "        ^ save the file as UTF-8\n" },
 	{ "a = 1\nb\000c",
 	  "t:2:2: a NUL byte\n"
-	  "    b\n"
+	  "    b?c\n"
 	  "     ^ this should be a text file\n", .length = 9 },
 	{ "\355\240\200",
 	  "t:1:1: byte 0xed is no UTF-8\n"
