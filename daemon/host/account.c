@@ -10,6 +10,8 @@
 #define STRIKES_STOP 3               /* windows over budget, the first of which slows */
 #define STRIKES_FORGET (60 * NS_PER_S) /* without one, all is as it was */
 #define SLOWED_FACTOR 4
+#define REST_LEAST (50 * NS_PER_MS) /* shorter ones are gathered: a rest for each event of a storm costs more than the event */
+#define REST_SHARE 125              /* percent of what the budget asks for: some calls cannot be put off */
 #define FAILED_BACK_OFF 3            /* failures in a row before a watch is left alone for a while */
 #define BACK_OFF_FIRST NS_PER_S
 #define BACK_OFF_MAX (600 * NS_PER_S)
@@ -64,9 +66,14 @@ static void account_budget(struct plugin *p, struct kith_watch *w, uint64_t used
 	a->window_cpu += used;
 	if ((double)a->window_cpu > allowed)
 		account_strike(p, mono);
-	/* Slowed: after each call a rest in proportion, which keeps it within the budget. */
-	if (a->slowed && w && p->state != HOST_STOPPED)
-		watch_pause(w, (int64_t)((double)used * 100 / p->cpu_budget));
+	/* Slowed: a rest in proportion to what its calls used, which keeps it within the budget. */
+	if (!a->slowed || p->state == HOST_STOPPED)
+		return;
+	a->rest_due += (int64_t)((double)used * REST_SHARE / p->cpu_budget);
+	if (w && a->rest_due >= REST_LEAST) {
+		watch_pause(w, a->rest_due);
+		a->rest_due = 0;
+	}
 }
 
 static void account_failure(struct plugin *p, struct kith_watch *w, int result)

@@ -40,17 +40,28 @@ void host_chores_later(struct host *h)
 	loop_timer_set(h->parts.loop, h->chores, 0);
 }
 
+void host_resync_later(struct plugin *p)
+{
+	p->resync_due = true;
+	host_chores_later(p->host);
+}
+
 static void chores_cb(void *user)
 {
+	int64_t now = clock_mono(), first = 0;
 	struct host *h = user;
 
 	h->chores_due = false;
 	for (struct plugin *p = h->plugins; p; p = p->next) {
 		if (p->started && p->state == HOST_STOPPED)
 			plugin_stop(p, HOST_STOPPED);
-		else if (p->resync_due)
+		else if (p->resync_due && p->resync_at <= now)
 			plugin_resync(p);
+		else if (p->resync_due && (!first || p->resync_at < first))
+			first = p->resync_at;
 	}
+	if (first && !h->chores_due && !h->closing)
+		loop_timer_set(h->parts.loop, h->chores, first - now);
 }
 
 /* ---- folders ---------------------------------------------------------------------------------------------------- */

@@ -73,6 +73,7 @@ struct account {
 	unsigned strikes;           /* windows over budget, of late */
 	int64_t last_strike;        /* mono ns */
 	bool slowed;
+	int64_t rest_due;           /* ns that it is to rest, not long enough yet */
 	unsigned backing_off;       /* watches that keep failing */
 	/* log and record buckets: tokens at the time */
 	double log_tokens, record_tokens;
@@ -102,6 +103,7 @@ struct plugin {
 	void *instance;         /* the plugin's own state */
 	bool started;
 	bool resync_due;
+	int64_t resync_at;      /* mono ns: not before, so that one loss after the other keeps it within its CPU budget */
 	struct kith_host table;
 	struct owner owner;
 	struct family **families;
@@ -150,7 +152,7 @@ struct host {
 	size_t n_folders;
 	struct loop_watch *rescan;  /* short timer: folders changed */
 	int64_t rescan_by;          /* mono ns: not later than this; 0: nothing changed */
-	struct loop_watch *chores;  /* stops and resyncs that cannot run within a callback */
+	struct loop_watch *chores;  /* stops and resyncs that cannot run within a callback, resyncs that have to wait */
 	bool chores_due, closing;
 	struct faults *describe;    /* `kithd -t`: plugins are described, none is started */
 	char *buffer;               /* of kith_host.read */
@@ -230,6 +232,7 @@ void plugin_describe(struct plugin *p, struct faults *faults);
 
 /* host.c: stops and resyncs that cannot run within a callback */
 void host_chores_later(struct host *h);
+void host_resync_later(struct plugin *p);
 
 /* export.c: samples, records and transitions to exporters */
 void export_start(struct plugin *p);

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define RESYNC_REST_MAX (10 * NS_PER_S)
+
 struct plugin *plugin_new(struct host *h, const char *name, const char *path, unsigned folder)
 {
 	struct plugin *p = calloc(1, sizeof(*p)), **at;
@@ -345,6 +347,7 @@ void plugin_release(struct plugin *p)
 	free(p->capped);
 	p->note = p->capped = NULL;
 	p->resync_due = false;
+	p->resync_at = 0;
 	tick_plan(p->host);
 }
 
@@ -392,6 +395,8 @@ void plugin_configure(struct plugin *p, bool same)
 void plugin_resync(struct plugin *p)
 {
 	struct account_mark mark;
+	int64_t cpu;
+	double rest;
 	int r;
 
 	p->resync_due = false;
@@ -400,7 +405,10 @@ void plugin_resync(struct plugin *p)
 	model_set_now(p->host->parts.model, clock_wall());
 	mark = account_enter();
 	r = p->d.resync(p->instance);
-	account_leave(p, NULL, mark, clock_thread_cpu(), r);
+	cpu = clock_thread_cpu();
+	account_leave(p, NULL, mark, cpu, r);
+	rest = (double)(cpu - mark.cpu) * 100 / p->cpu_budget;
+	p->resync_at = clock_mono() + (rest < (double)RESYNC_REST_MAX ? (int64_t)rest : RESYNC_REST_MAX);
 	if (r < 0)
 		plugin_say(p, KITH_WARNING, "resync failed: %s", strerror(-r));
 }

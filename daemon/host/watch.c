@@ -127,7 +127,6 @@ static void call_end(struct kith_watch *w, struct account_mark *mark, int result
 		free(w);
 }
 
-static void lost_cb(void *user);
 static void timer_cb(void *user);
 static void pri_cb(int fd, unsigned events, void *user);
 
@@ -146,7 +145,7 @@ static void resume_cb(void *user)
 	else if (missed && w->what == WHAT_PRI)
 		pri_cb(w->fd, LOOP_READ, w);
 	else if (missed)
-		lost_cb(w);
+		host_resync_later(w->plugin); /* that it rests was said when it began to */
 }
 
 static void resume_at(struct kith_watch *w)
@@ -279,8 +278,7 @@ static void lost_cb(void *user)
 	if (w->plugin->resync_due)
 		return;
 	plugin_say(w->plugin, KITH_WARNING, "events were lost; everything is read again");
-	w->plugin->resync_due = true;
-	host_chores_later(w->plugin->host);
+	host_resync_later(w->plugin);
 }
 
 /* Subscribed, but this host delivers no process events: told to the plugin as an event of no kind. */
