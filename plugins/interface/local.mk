@@ -19,3 +19,10 @@ tests_kernel_test_source_interface_SOURCES = tests/kernel/test_source_interface.
 	tests/kernel/real_sources.h tests/unit/fake_host.c tests/unit/fake_host.h $(INTERFACE_SOURCES)
 tests_kernel_test_source_interface_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_kernel_test_source_interface_LDADD = $(LIBKITH_LIBS)
+
+check_PROGRAMS += tests/unit/test_interface
+TESTS += tests/unit/test_interface
+tests_unit_test_interface_SOURCES = tests/unit/test_interface.c tests/unit/frames.h tests/unit/fake_host.c tests/unit/fake_host.h \
+	$(INTERFACE_SOURCES)
+tests_unit_test_interface_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_interface_LDADD = $(CHECK_LIBS)
