@@ -10,3 +10,4 @@ sbin_PROGRAMS += kithd
 kithd_SOURCES = daemon/main.c daemon/daemon.h daemon/answer.c daemon/options.c daemon/promised.c daemon/reload.c \
 	daemon/self.c daemon/start.c daemon/test.c
 kithd_LDADD = $(LIBKITH_LIBS)
+dist_man_MANS += daemon/kithd.8
