@@ -1,4 +1,5 @@
 # plugins
+dist_man_MANS += plugins/kith-plugin.7
 include plugins/cpu/local.mk
 include plugins/interface/local.mk
 include plugins/processes/local.mk
