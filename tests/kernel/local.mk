@@ -1,10 +1,11 @@
 # The daemon as a whole against the kernel, in namespaces of the tests' own. In Python, of the standard library alone.
 KERNEL_TESTS = \
+	tests/kernel/test_df.py \
 	tests/kernel/test_fork_storm.py \
 	tests/kernel/test_link_storm.py \
 	tests/kernel/test_links.py
 TESTS += $(KERNEL_TESTS)
-EXTRA_DIST += $(KERNEL_TESTS) tests/kernel/kerneltest.py
+EXTRA_DIST += $(KERNEL_TESTS) tests/kernel/kerneltest.py tests/kernel/fuse.py
 
 # Without sanitizers, which take longer to start than it has to live
 check_PROGRAMS += tests/kernel/kith-forker
