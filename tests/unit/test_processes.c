@@ -318,6 +318,13 @@ START_TEST(many)
 	ck_assert_uint_eq(f->filter.some, 0); /* too many to name: all */
 	ck_assert_uint_eq(f->filter.n_pids, 0);
 	ck_assert_uint_eq(f->filter.all, KITH_PROCESS_EXEC | KITH_PROCESS_FORK | KITH_PROCESS_EXIT | KITH_PROCESS_NAME);
+	/* Forked before that, and gone before that: its exit was told to nobody */
+	ck_assert_int_eq(fake_host_process(f, KITH_PROCESS_FORK, 999, 20, 0, NULL), 0);
+	ck_assert_double_eq(count("sshd"), 65);
+	/* Forked since: counted without a look, its exit will be told */
+	event(KITH_PROCESS_FORK, 998, 20);
+	ck_assert_double_eq(count("sshd"), 66);
+	event(KITH_PROCESS_EXIT, 998, 20);
 	for (int pid = 100; pid < 132; pid++) {
 		gone(pid);
 		event(KITH_PROCESS_EXIT, pid, 20);
