@@ -1,6 +1,7 @@
 /*
- * The bare daemon: what a host monitor cannot do without. Once an interval, aligned to the wall clock, it reads the six files with pread from
- * descriptors that stay open, to their end, and looks at nothing. `make bench` measures kithd against it.
+ * The bare daemon: what a host monitor cannot do without. Once an interval, aligned to the wall clock, it reads the six
+ * files with pread from descriptors that stay open, to their end, and looks at nothing. `make bench` measures kithd
+ * against it.
  *
  *   bare SECONDS
  */

@@ -1,7 +1,8 @@
-"""make bench: what kithd costs and how soon it knows, beside a bare daemon and the peers that are installed. It installs nothing.
+"""make bench: what kithd costs and how soon it knows, beside a bare daemon and the peers that are installed.
 
-Each program runs alone, pinned to one processor, as root; CPU time, switches and memory come from the kernel's accounting of its own threads. All that
-a run writes is in one temporary folder (TMPDIR), which is removed at the end.
+It installs nothing. Each program runs alone, pinned to one processor, as root; CPU time, switches and memory come
+from the kernel's accounting of its own threads. All that a run writes is in one temporary folder (TMPDIR), which is
+removed at the end.
 """
 import argparse
 import os
@@ -50,11 +51,17 @@ class Bench:
 
 def options():
     here = os.path.dirname(os.path.abspath(__file__))
-    parser = argparse.ArgumentParser(prog="make bench BENCH_ARGS=", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="make bench BENCH_ARGS=", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--build", default=".", help="folder of the build (.)")
     parser.add_argument("--source", default=os.path.dirname(os.path.dirname(here)), help="folder of the sources")
-    parser.add_argument("--quick", action="store_true", help="shorter windows, less at 10 s, fewer rounds: under 3 minutes")
-    parser.add_argument("--only", metavar="LIST", default="", help="only these, by comma: " + ",".join(k.name for k in cost.SERIES))
+    parser.add_argument(
+        "--quick", action="store_true", help="shorter windows, less at 10 s, fewer rounds: under 3 minutes"
+    )
+    parser.add_argument(
+        "--only", metavar="LIST", default="", help="only these, by comma: " + ",".join(k.name for k in cost.SERIES)
+    )
     parser.add_argument("--cost-only", action="store_true", help="no latencies")
     parser.add_argument("--latency-only", action="store_true", help="latencies alone")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
@@ -64,7 +71,7 @@ def options():
     o.only = [name for name in o.only.split(",") if name]
     for name in o.only:
         if name not in [k.name for k in cost.SERIES]:
-            parser.error(f"--only: there is no \"{name}\"; there are " + ", ".join(k.name for k in cost.SERIES))
+            parser.error(f'--only: there is no "{name}"; there are ' + ", ".join(k.name for k in cost.SERIES))
     if o.cost_only and o.latency_only:
         parser.error("--cost-only and --latency-only leave nothing")
     return o
@@ -77,7 +84,14 @@ def check_start(build):
     for tool in ("taskset", "unshare", "nsenter", "ip"):
         if not shutil.which(tool):
             return f"{tool} is missing (apt-get install util-linux iproute2)"
-    for name in ("kithd", "kith", "tests/bench/bare", "tests/bench/latency", "tests/bench/sleepers", "tests/bench/stamp"):
+    for name in (
+        "kithd",
+        "kith",
+        "tests/bench/bare",
+        "tests/bench/latency",
+        "tests/bench/sleepers",
+        "tests/bench/stamp",
+    ):
         if not os.access(os.path.join(build, name), os.X_OK):
             return f"{name} is not built in {build}: use make bench"
     with open(os.path.join(build, "config.h"), encoding="utf-8") as f:
@@ -88,16 +102,25 @@ def check_start(build):
 
 def measure(bench, o):
     began = time.monotonic()
-    result = {"host": {"cpus": os.cpu_count(), "kernel": os.uname().release, "load_before": os.getloadavg()[0]}, "cost": [], "latency": [],
-              "skipped": [], "notes": []}
-    version = subprocess.run([os.path.join(bench.build, "kithd"), "--version"], capture_output=True, text=True, check=True).stdout.split()
+    result = {
+        "host": {"cpus": os.cpu_count(), "kernel": os.uname().release, "load_before": os.getloadavg()[0]},
+        "cost": [],
+        "latency": [],
+        "skipped": [],
+        "notes": [],
+    }
+    version = subprocess.run(
+        [os.path.join(bench.build, "kithd"), "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()
     result["version"] = version[1]
     if not shutil.which("strace"):
         result["skipped"].append("skipped: system calls: strace is not installed (apt-get install strace)")
     if not o.latency_only:
         result["cost"], skipped = cost.run(bench, o.only, o.quick)
         result["skipped"] += skipped
-        result["notes"] += [f"{k.name}: {k.note}" for k in cost.SERIES if k.note and any(r["program"] == k.name for r in result["cost"])]
+        result["notes"] += [
+            f"{k.name}: {k.note}" for k in cost.SERIES if k.note and any(r["program"] == k.name for r in result["cost"])
+        ]
     if not o.cost_only:
         os.sched_setaffinity(0, bench.all_cpus)
         result["latency"], skipped = latency.run(bench, o.quick)

@@ -1,5 +1,7 @@
 """Costs: each program alone, its windows, with few and with many processes on the host."""
+import http.client
 import statistics
+import subprocess
 import time
 
 from kith import Bare, Kithd, KithdPromises
@@ -17,7 +19,7 @@ class Plan:
         self.windows = {1: 2 if quick else 3, 10: 1 if quick else 2}
         self.windows_many = {1: 1 if quick else 2, 10: 1}
         self.rounds = {1: 2 if quick else 4, 10: 1}
-        self.rounds_traced = 1 if quick else 3
+        self.rounds_traced = 2 if quick else 3
         self.quick = quick
 
     def slow_interval(self, program):
@@ -40,9 +42,22 @@ def measure_windows(bench, program, interval, count, rounds):
         program.check()
     rss, anonymous = memory(program.process.pid)
     result = {key: median(windows, key) for key in windows[0]}
-    result.update({"program": program.name, "interval": interval, "processes": processes(), "rss": rss, "anonymous": anonymous,
-                   "windows_cpu_us": [w["cpu_us"] for w in windows], "system_calls": None, "values": None,
-                   "parts": parts_between(parts, program.parts())})
+    # What is written comes in bursts: all of it, over all of the time
+    for key in ("disk_bytes", "passed_bytes"):
+        result[key] = statistics.mean(w[key] for w in windows)
+    result.update(
+        {
+            "program": program.name,
+            "interval": interval,
+            "processes": processes(),
+            "rss": rss,
+            "anonymous": anonymous,
+            "windows_cpu_us": [w["cpu_us"] for w in windows],
+            "system_calls": None,
+            "values": None,
+            "parts": parts_between(parts, program.parts()),
+        }
+    )
     return result
 
 
@@ -53,12 +68,17 @@ def parts_between(before, after):
         old = before.get(name, {"calls": 0, "cpu_ns": 0, "samples": 0})
         calls = part["calls"] - old["calls"]
         if calls > 0:
-            found.append({"name": name, "cpu_us": (part["cpu_ns"] - old["cpu_ns"]) / 1000 / calls,
-                          "values": (part["samples"] - old["samples"]) / calls})
+            found.append(
+                {
+                    "name": name,
+                    "cpu_us": (part["cpu_ns"] - old["cpu_ns"]) / 1000 / calls,
+                    "values": (part["samples"] - old["samples"]) / calls,
+                }
+            )
     return sorted(found, key=lambda part: -part["cpu_us"])
 
 
-def measure_program(bench, program, interval, plan):
+def measure_program(bench, program, interval, plan, traced=True):
     """Rows with few and with many processes"""
     rows = []
     sleepers = fill_to(bench.helper("sleepers"), FEW)
@@ -76,7 +96,7 @@ def measure_program(bench, program, interval, plan):
             row["wanted"] = wanted
             rows.append(row)
             say(f"  {program.name:15} {interval:3} s  {row['processes']:4} processes  {row['cpu_us']:9.0f} us a round")
-            if interval == 1 and not many:
+            if traced and interval == 1 and not many:
                 row["system_calls"] = system_calls(program.process.pid, interval, plan.rounds_traced, program.folder)
                 program.check()
         values = program.values()
@@ -90,23 +110,19 @@ def measure_program(bench, program, interval, plan):
     return rows
 
 
-def again(bench, rows, plan):
-    """The bare daemon once more: what both runs measured counts, so that a host that got slower or faster meanwhile shows less."""
-    program = Bare(bench)
-    first = next((r for r in rows if r["program"] == "bare" and r["interval"] == 1 and r["wanted"] == FEW), None)
-    if not first:
-        return
-    say("bare again")
-    sleepers = fill_to(bench.helper("sleepers"), FEW)
-    try:
-        program.start(1)
-        time.sleep(program.settle)
-        second = measure_windows(bench, program, 1, plan.windows[1], plan.rounds[1])
-    finally:
-        program.stop()
-        sleepers.close()
-    first["windows_cpu_us"] += second["windows_cpu_us"]
-    first["cpu_us"] = statistics.median(first["windows_cpu_us"])
+def again(bench, programs, rows, plan):
+    """kithd and the bare daemon once more, after all others: what both runs measured counts, so that a host that got
+    slower or faster meanwhile shows less in their ratio."""
+    for program in programs:
+        if type(program) not in (Bare, Kithd):
+            continue
+        say(f"{program.name} again")
+        for new in measure_program(bench, program, 1, plan, traced=False):
+            old = next(
+                r for r in rows if (r["program"], r["interval"], r["wanted"]) == (new["program"], 1, new["wanted"])
+            )
+            old["windows_cpu_us"] += new["windows_cpu_us"]
+            old["cpu_us"] = statistics.median(old["windows_cpu_us"])
 
 
 def wanted_programs(bench, only):
@@ -118,7 +134,9 @@ def wanted_programs(bench, only):
             continue
         why = program.absent()
         if why:
-            skipped.append(f"skipped: {program.name}: {why}" + (f" (apt-get install {program.package})" if program.package else ""))
+            skipped.append(
+                f"skipped: {program.name}: {why}" + (f" (apt-get install {program.package})" if program.package else "")
+            )
             say(skipped[-1])
         else:
             programs.append(program)
@@ -130,7 +148,7 @@ def run(bench, only, quick):
     plan = Plan(quick)
     rows = []
     programs, skipped = wanted_programs(bench, only)
-    for program in list(programs):
+    for program in programs:
         say(f"{program.name}: counting its values" if program.package else program.name)
         try:
             count = program.count_values()
@@ -139,11 +157,13 @@ def run(bench, only, quick):
             for interval in program.intervals:
                 if interval == 1 or plan.slow_interval(program):
                     rows += measure_program(bench, program, interval, plan)
-        except (RuntimeError, OSError) as error:
-            program.stop()
+        except (RuntimeError, OSError, subprocess.SubprocessError, http.client.HTTPException) as error:
+            programs = [p for p in programs if p is not program]
             skipped.append(f"skipped: {program.name}: {error}")
             say(skipped[-1])
-    again(bench, rows, plan)
+        finally:
+            program.stop()
+    again(bench, programs, rows, plan)
     for row in rows:
         row["cpu_us_value"] = row["cpu_us"] / row["values"] if row["values"] else None
     return rows, skipped

@@ -55,8 +55,15 @@ class Program:
         self.folder = self.bench.make_folder(self.name.replace(" ", "_"))
         argv, environment = (prepare or self.prepare)(interval)
         self.log = open(os.path.join(self.folder, "output"), "wb")
-        self.process = subprocess.Popen(["taskset", "-c", str(self.bench.cpu)] + argv, env={**os.environ, **environment}, cwd=self.folder,
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True)
+        self.process = subprocess.Popen(
+            ["taskset", "-c", str(self.bench.cpu)] + argv,
+            env={**os.environ, **environment},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
         time.sleep(0.3)
         self.check()
         self.started(interval)
@@ -130,7 +137,6 @@ class Kithd(Program):
         last = max((s["time"] or "" for s in series), default="")
         return sum(1 for s in series if s["time"] == last and not s["name"].startswith("kith:"))
 
-
     def parts(self):
         return {c["name"]: c for c in kith(self.bench, self.folder, "cost") if c.get("kind", "plugin") == "plugin"}
 
@@ -153,11 +159,29 @@ class KithdPromises(Kithd):
 
 
 def kithd_argv(bench, folder, config, promises):
-    return [os.path.join(bench.build, "kithd"), "--foreground", "--config", config, "--run-dir", os.path.join(folder, "run"),
-            "--state-dir", os.path.join(folder, "state"), "--plugin-dir", os.path.join(bench.build, "plugins"), "--promise-dir", promises]
+    return [
+        os.path.join(bench.build, "kithd"),
+        "--foreground",
+        "--config",
+        config,
+        "--run-dir",
+        os.path.join(folder, "run"),
+        "--state-dir",
+        os.path.join(folder, "state"),
+        "--plugin-dir",
+        os.path.join(bench.build, "plugins"),
+        "--promise-dir",
+        promises,
+    ]
 
 
 def kith(bench, folder, *command):
     """What the CLI says, as JSON"""
-    argv = [os.path.join(bench.build, "kith"), "--socket", os.path.join(folder, "run", "control.sock"), *command, "--json"]
+    argv = [
+        os.path.join(bench.build, "kith"),
+        "--socket",
+        os.path.join(folder, "run", "control.sock"),
+        *command,
+        "--json",
+    ]
     return json.loads(subprocess.run(argv, check=False, capture_output=True, timeout=20).stdout or b"[]")

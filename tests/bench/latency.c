@@ -1,13 +1,14 @@
 /*
- * How long kithd takes to notice. Does something to the host again and again, and takes CLOCK_MONOTONIC before the system call that does it, at the
- * arrival of the transition on the control socket and, with a stamp socket, at the first instruction of the action (stamp.c).
+ * How long kithd takes to notice. Does something to the host again and again, and takes CLOCK_MONOTONIC before the system
+ * call that does it, at the arrival of the transition on the control socket and, with a stamp socket, at the first
+ * instruction of the action (stamp.c).
  *
  *   latency SOCKET PROMISE ROUNDS STAMP link NAME          the link NAME is set down
  *   latency SOCKET PROMISE ROUNDS STAMP exit PROGRAM       PROGRAM, this program under another name, is killed
  *   latency SOCKET PROMISE ROUNDS STAMP file KEPT BROKEN TO  BROKEN's text replaces the promise file TO by a rename
  *
- * STAMP is the path of a datagram socket to make, or "-". The promise is broken when it begins. One line a round: ns to the transition, ns to the
- * action or "-". With "-" for SOCKET no kithd is asked: the time is that of a bare listener (listen.h).
+ * STAMP is the path of a datagram socket to make, or "-". The promise is broken when it begins. One line a round: ns to
+ * the transition, ns to the action or "-". With "-" for SOCKET no kithd is asked: the time is that of a bare listener (listen.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -70,8 +71,13 @@ static int link_set(struct latency *l, bool up)
 		struct nlmsghdr header;
 		struct ifinfomsg info;
 	} request = {
-		.header = { .nlmsg_len = sizeof(request), .nlmsg_type = RTM_SETLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
-		.info = { .ifi_family = AF_UNSPEC, .ifi_index = l->ifindex, .ifi_change = IFF_UP, .ifi_flags = up ? IFF_UP : 0 },
+		.header = { .nlmsg_len = sizeof(request),
+		            .nlmsg_type = RTM_SETLINK,
+		            .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.info = { .ifi_family = AF_UNSPEC,
+		          .ifi_index = l->ifindex,
+		          .ifi_change = IFF_UP,
+		          .ifi_flags = up ? IFF_UP : 0 },
 	};
 	union {
 		struct nlmsghdr header;
@@ -337,7 +343,8 @@ int main(int argc, char **argv)
 		for (;;)
 			pause();
 	if (!act || rounds < 1) {
-		fprintf(stderr, "usage: latency SOCKET PROMISE ROUNDS STAMP link NAME | exit PROGRAM | file KEPT BROKEN TO\n");
+		fprintf(stderr, "usage: latency SOCKET PROMISE ROUNDS STAMP "
+		                "link NAME | exit PROGRAM | file KEPT BROKEN TO\n");
 		return 2;
 	}
 	l.promise = argv[2];

@@ -1,5 +1,5 @@
-"""How soon kithd knows, and acts: from the system call that changes the host to the transition on the control socket, and to the first instruction
-of the action of `on broken`."""
+"""How soon kithd knows, and acts: from the system call that changes the host to the transition on the control socket,
+and to the first instruction of the action of `on broken`."""
 import os
 import shutil
 import statistics
@@ -11,8 +11,8 @@ from measure import say
 
 # What was measured of others, for the table alone: the design's figures, not of this run
 REFERENCE = [
-    "for comparison (measured earlier, elsewhere): process exit to a netlink receive 60 us; collectd procevent 0.3 ms inside, 4.7 ms to an",
-    "action, connectivity 9 ms; programs that poll 0.3-10 s",
+    "for comparison (measured earlier, elsewhere): process exit to a netlink receive 60 us; collectd procevent 0.3 ms",
+    "inside, 4.7 ms to an action, connectivity 9 ms; programs that poll 0.3-10 s",
 ]
 
 ACTING = """bundle bench {{
@@ -54,8 +54,13 @@ class Daemon:
     def start(self):
         config = self.file("kith.conf", "interval = 10s\n")
         self.log = open(os.path.join(self.folder, "log"), "wb")
-        self.process = subprocess.Popen(self.prefix + kithd_argv(self.bench, self.folder, config, self.promises), stdin=subprocess.DEVNULL,
-                                        stdout=self.log, stderr=self.log, start_new_session=True)
+        self.process = subprocess.Popen(
+            self.prefix + kithd_argv(self.bench, self.folder, config, self.promises),
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
         end = time.monotonic() + 10
         while not os.path.exists(self.socket):
             if self.process.poll() is not None or time.monotonic() > end:
@@ -74,7 +79,15 @@ class Daemon:
 
     def rounds(self, promise, count, stamp, *act, prefix=()):
         """[(ns to the transition, ns to the action or None)]"""
-        argv = [*prefix, self.bench.helper("latency"), self.socket, promise, str(count), self.stamp if stamp else "-", *act]
+        argv = [
+            *prefix,
+            self.bench.helper("latency"),
+            self.socket,
+            promise,
+            str(count),
+            self.stamp if stamp else "-",
+            *act,
+        ]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip())
@@ -114,11 +127,24 @@ def percentile(values, percent):
 
 def summary(what, bare, rounds):
     rows = []
-    for to, all_values in (("bare listener", bare), ("transition", [r[0] for r in rounds]), ("action", [r[1] for r in rounds])):
+    for to, all_values in (
+        ("bare listener", bare),
+        ("transition", [r[0] for r in rounds]),
+        ("action", [r[1] for r in rounds]),
+    ):
         values = [v / 1000 for v in all_values if v is not None]
         if values:
-            rows.append({"what": what, "to": to, "rounds": len(values), "p50_us": statistics.median(values), "p99_us": percentile(values, 99),
-                         "min_us": min(values), "max_us": max(values)})
+            rows.append(
+                {
+                    "what": what,
+                    "to": to,
+                    "rounds": len(values),
+                    "p50_us": statistics.median(values),
+                    "p99_us": percentile(values, 99),
+                    "min_us": min(values),
+                    "max_us": max(values),
+                }
+            )
             say(f"  {what} to {to}: p50 {rows[-1]['p50_us']:.0f} us, p99 {rows[-1]['p99_us']:.0f} us")
     return rows
 
@@ -126,8 +152,16 @@ def summary(what, bare, rounds):
 def link(bench, count):
     """In a network namespace of its own"""
     d = Daemon(bench, "link", ("unshare", "-n", "--"))
-    d.file("promises.d/link.promise", ACTING.format(name="link", promiser="interface:kb0", keep='interface:kb0:state == "up"',
-                                                   stamp=bench.helper("stamp"), socket=d.stamp))
+    d.file(
+        "promises.d/link.promise",
+        ACTING.format(
+            name="link",
+            promiser="interface:kb0",
+            keep='interface:kb0:state == "up"',
+            stamp=bench.helper("stamp"),
+            socket=d.stamp,
+        ),
+    )
     try:
         d.start()
         inside = ("nsenter", "-t", str(d.process.pid), "-n")
@@ -143,8 +177,16 @@ def link(bench, count):
 def process_exit(bench, count):
     """Process events are delivered in the first network namespace only."""
     d = Daemon(bench, "exit")
-    d.file("promises.d/exit.promise", ACTING.format(name="exit", promiser="process:kithbenched", keep="process:kithbenched:count >= 1",
-                                                   stamp=bench.helper("stamp"), socket=d.stamp))
+    d.file(
+        "promises.d/exit.promise",
+        ACTING.format(
+            name="exit",
+            promiser="process:kithbenched",
+            keep="process:kithbenched:count >= 1",
+            stamp=bench.helper("stamp"),
+            socket=d.stamp,
+        ),
+    )
     victim = os.path.join(d.folder, "kithbenched")
     os.symlink(bench.helper("latency"), victim)
     try:
@@ -165,7 +207,9 @@ def promise_file(bench, count):
         d.wait_broken("filed.file")
         elsewhere = d.file("unwatched", "")
         bare = d.bare(count, "file", kept, broken, os.path.join(os.path.dirname(elsewhere), "unwatched"))
-        return summary("promise file renamed in", bare, d.rounds("filed.file", count, False, "file", kept, broken, target))
+        return summary(
+            "promise file renamed in", bare, d.rounds("filed.file", count, False, "file", kept, broken, target)
+        )
     finally:
         d.stop()
 

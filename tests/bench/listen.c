@@ -121,17 +121,30 @@ int listen_start(enum listen_to to, const char *folder, struct listener **ret_li
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	pid_t parent = getpid();
+	int r;
 
 	if (!l)
 		return -ENOMEM;
 	l->to = to;
-	l->fd = to == LISTEN_LINK ? netlink_open(NETLINK_ROUTE, RTMGRP_LINK) : to == LISTEN_EXIT ? exit_open() : file_open(folder);
+	switch (to) {
+	case LISTEN_LINK:
+		l->fd = netlink_open(NETLINK_ROUTE, RTMGRP_LINK);
+		break;
+	case LISTEN_EXIT:
+		l->fd = exit_open();
+		break;
+	case LISTEN_FILE:
+		l->fd = file_open(folder);
+		break;
+	}
+	if (l->fd < 0) {
+		r = l->fd;
+		goto fail;
+	}
 	l->shared = mmap(NULL, sizeof(*l->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (l->fd < 0 || l->shared == MAP_FAILED) {
-		int r = l->fd < 0 ? l->fd : -ENOMEM;
-
-		free(l);
-		return r;
+	if (l->shared == MAP_FAILED) {
+		r = -errno;
+		goto fail_fd;
 	}
 	l->child = fork();
 	if (l->child == 0) {
@@ -140,9 +153,20 @@ int listen_start(enum listen_to to, const char *folder, struct listener **ret_li
 			listener_run(l);
 		_exit(1);
 	}
+	if (l->child < 0) {
+		r = -errno;
+		goto fail_shared;
+	}
 	close(l->fd);
 	*ret_listener = l;
 	return 0;
+fail_shared:
+	munmap(l->shared, sizeof(*l->shared));
+fail_fd:
+	close(l->fd);
+fail:
+	free(l);
+	return r;
 }
 
 void listen_arm(struct listener *l, pid_t pid)

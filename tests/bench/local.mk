@@ -2,8 +2,8 @@
 BENCH_HELPERS = tests/bench/bare tests/bench/latency tests/bench/sleepers tests/bench/stamp
 EXTRA_PROGRAMS += $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS)
-EXTRA_DIST += tests/bench/bench.py tests/bench/cost.py tests/bench/kith.py tests/bench/latency.py tests/bench/measure.py tests/bench/peers.py \
-	tests/bench/report.py
+EXTRA_DIST += tests/bench/README tests/bench/bench.py tests/bench/cost.py tests/bench/kith.py tests/bench/latency.py \
+	tests/bench/measure.py tests/bench/peers.py tests/bench/report.py
 
 tests_bench_bare_SOURCES = tests/bench/bare.c
 tests_bench_sleepers_SOURCES = tests/bench/sleepers.c
@@ -14,6 +14,11 @@ tests_bench_latency_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_bench_latency_LDADD = $(LIBKITHCLIENT_LIBS)
 
 BENCH_ARGS =
+if SANITIZERS
+bench:
+	@echo "make bench: sanitizers cost more than all that is measured: use a build without --enable-sanitizers" >&2; exit 1
+else
 bench: all $(BENCH_HELPERS)
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/tests/bench/bench.py --build . $(BENCH_ARGS)
+endif
 .PHONY: bench

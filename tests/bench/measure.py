@@ -52,8 +52,8 @@ def tree(root):
 
 
 class Snapshot:
-    """Sums over a process, its threads and its children at one moment. Processes that ended and were waited for count by their parents'
-    cutime and cstime."""
+    """Sums over a process, its threads and its children at one moment. Processes that ended and were waited for count
+    by their parents' cutime and cstime."""
 
     def __init__(self, root):
         self.time = time.monotonic()
@@ -65,7 +65,8 @@ class Snapshot:
                 pass
 
     def add(self, pid):
-        # The CPU clock of another process: sum_exec_runtime of all of its threads, those that have ended included (see clock_getcpuclockid(3))
+        # The CPU clock of another process, as clock_getcpuclockid(3) has it: sum_exec_runtime of all of its threads,
+        # those that have ended included
         self.cpu_ns += time.clock_gettime_ns((~pid << 3) | 2)
         fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
         self.cpu_ns += (int(fields[13]) + int(fields[14])) * 1_000_000_000 // TICK
@@ -128,7 +129,9 @@ def system_calls(root, interval, rounds, folder):
         command += ["-p", str(pid)]
     between_ticks(interval)
     try:
-        tracer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tracer = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
     except FileNotFoundError:
         return None
     time.sleep(interval * rounds)

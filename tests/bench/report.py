@@ -15,7 +15,10 @@ def aligned(header, rows):
     """Plain columns: the first to the left, the others to the right"""
     table = [header] + rows
     widths = [max(len(line[i]) for line in table) for i in range(len(header))]
-    return ["  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths))).rstrip() for line in table]
+    return [
+        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths))).rstrip()
+        for line in table
+    ]
 
 
 def find(rows, program, interval, wanted):
@@ -30,11 +33,36 @@ def cost_table(rows, interval, wanted):
     lines = []
     for r in here:
         ratio = r["cpu_us"] / of_kithd["cpu_us"] if of_kithd and of_kithd["cpu_us"] else None
-        lines.append([r["program"], number(r["cpu_us"]), number(ratio, 2), number(r["values"]), number(r["cpu_us_value"], 2),
-                      number(r["system_calls"]), number(r["switches"], 1), number(r["wakeups"]), number(r["rss"] / MIB, 1),
-                      number(r["anonymous"] / MIB, 2), number(r["disk_bytes"] / 1024), number(r["passed_bytes"] / 1024)])
-    header = ["program", "CPU us/round", "x kithd", "values", "us/value", "calls/round", "switches/round", "wake-ups/min", "RSS MiB", "anon MiB",
-              "disk KiB/min", "written KiB/min"]
+        lines.append(
+            [
+                r["program"],
+                number(r["cpu_us"]),
+                number(ratio, 2),
+                number(r["values"]),
+                number(r["cpu_us_value"], 2),
+                number(r["system_calls"]),
+                number(r["switches"], 1),
+                number(r["wakeups"]),
+                number(r["rss"] / MIB, 1),
+                number(r["anonymous"] / MIB, 2),
+                number(r["disk_bytes"] / 1024),
+                number(r["passed_bytes"] / 1024),
+            ]
+        )
+    header = [
+        "program",
+        "CPU us/round",
+        "x kithd",
+        "values",
+        "us/value",
+        "calls/round",
+        "switches/round",
+        "wake-ups/min",
+        "RSS MiB",
+        "anon MiB",
+        "disk KiB/min",
+        "written KiB/min",
+    ]
     title = f"every {interval} s, {here[0]['processes']} processes"
     return ["", title] + aligned(header, lines)
 
@@ -45,12 +73,24 @@ def growth_table(rows):
     for r in rows:
         more = find(rows, r["program"], r["interval"], MANY)
         if r["wanted"] == FEW and r["interval"] == 1 and more:
-            lines.append([r["program"], number(r["cpu_us"]), number(more["cpu_us"]), number(more["cpu_us"] / r["cpu_us"], 2) if r["cpu_us"] else "-"])
-    return ["", f"us a round at 1 s, with {FEW} and with {MANY} processes"] + aligned(["program", str(FEW), str(MANY), "ratio"], lines) if lines else []
+            lines.append(
+                [
+                    r["program"],
+                    number(r["cpu_us"]),
+                    number(more["cpu_us"]),
+                    number(more["cpu_us"] / r["cpu_us"], 2) if r["cpu_us"] else "-",
+                ]
+            )
+    return (
+        ["", f"us a round at 1 s, with {FEW} and with {MANY} processes"]
+        + aligned(["program", str(FEW), str(MANY), "ratio"], lines)
+        if lines
+        else []
+    )
 
 
 def parts_table(rows):
-    """kithd's own accounting of a round, by plugin; what is missing to the round is the loop, the wake-up and the accounting itself"""
+    """kithd's own accounting of a round, by plugin; the rest is the loop, the wake-up and the accounting itself"""
     r = find(rows, "kithd", 1, FEW)
     if not r or not r["parts"]:
         return []
@@ -65,9 +105,23 @@ def latency_table(rows):
     if not rows:
         return []
     bare = {r["what"]: r["p50_us"] for r in rows if r["to"].startswith("bare")}
-    lines = [[f"{r['what']} to {r['to']}", str(r["rounds"]), number(r["min_us"]), number(r["p50_us"]), number(r["p99_us"]), number(r["max_us"]),
-              number(r["p50_us"] - bare[r["what"]] if r["what"] in bare else None)] for r in rows]
-    return ["", "latencies, us"] + aligned(["from the system call", "rounds", "min", "p50", "p99", "max", "p50 - bare"], lines) + REFERENCE
+    lines = [
+        [
+            f"{r['what']} to {r['to']}",
+            str(r["rounds"]),
+            number(r["min_us"]),
+            number(r["p50_us"]),
+            number(r["p99_us"]),
+            number(r["max_us"]),
+            number(r["p50_us"] - bare[r["what"]] if r["what"] in bare else None),
+        ]
+        for r in rows
+    ]
+    return (
+        ["", "latencies, us"]
+        + aligned(["from the system call", "rounds", "min", "p50", "p99", "max", "p50 - bare"], lines)
+        + REFERENCE
+    )
 
 
 def budgets(costs, latencies):
@@ -96,7 +150,9 @@ def budgets(costs, latencies):
         if r["what"].startswith("promise file") or r["to"].startswith("bare"):
             continue
         if r["to"] == "transition":
-            bare_p50 = next((b["p50_us"] for b in latencies if b["what"] == r["what"] and b["to"].startswith("bare")), None)
+            bare_p50 = next(
+                (b["p50_us"] for b in latencies if b["what"] == r["what"] and b["to"].startswith("bare")), None
+            )
             if bare_p50 is not None:
                 add(f"{r['what']} to transition, p50 us above a bare listener's", r["p50_us"] - bare_p50, 100)
             add(f"{r['what']} to transition, p50 us", r["p50_us"], 100)
@@ -115,12 +171,24 @@ def budget_table(found):
 
 def text(result):
     host, notes = result["host"], result["notes"]
-    lines = [f"kith {result['version']} on {host['cpus']} processors, Linux {host['kernel']}; load {host['load_before']:.2f} before, "
-             f"{host['load_after']:.2f} after; {result['seconds']:.0f} s"]
+    lines = [
+        f"kith {result['version']} on {host['cpus']} processors, Linux {host['kernel']}; "
+        f"load {host['load_before']:.2f} before, "
+        f"{host['load_after']:.2f} after; {result['seconds']:.0f} s"
+    ]
     for interval in (1, 10):
         for wanted in (FEW, MANY):
             lines += cost_table(result["cost"], interval, wanted)
-    lines += growth_table(result["cost"]) + parts_table(result["cost"]) + latency_table(result["latency"]) + budget_table(result["budgets"])
+    lines += (
+        growth_table(result["cost"])
+        + parts_table(result["cost"])
+        + latency_table(result["latency"])
+        + budget_table(result["budgets"])
+    )
+    if any(r["interval"] == 10 for r in result["cost"]):
+        notes = notes + [
+            "disk: pages made dirty, each counted once until it is written back: too short a time for mapped files"
+        ]
     if result["skipped"] or notes:
         lines.append("")
     return "\n".join(lines + result["skipped"] + notes)

@@ -1,6 +1,6 @@
 /*
- * Idle processes, so that a host has as many as the bench wants: forks them, says "ready", and waits for its standard input to end; then ends
- * them. They end with it, however it ends.
+ * Idle processes, so that a host has as many as the bench wants: forks them, says "ready", and waits for its standard
+ * input to end; then ends them. They end with it, however it ends.
  *
  *   sleepers COUNT
  */

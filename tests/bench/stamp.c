@@ -1,6 +1,6 @@
 /*
- * An action that says when it began: the time of CLOCK_MONOTONIC, ns, eight bytes in the host's order, to a datagram socket. Linked statically, so that
- * nothing is loaded before its first instruction.
+ * An action that says when it began: the time of CLOCK_MONOTONIC, ns, eight bytes in the host's order, to a datagram
+ * socket. Linked statically, so that nothing is loaded before its first instruction.
  *
  *   stamp SOCKET
  */
