@@ -1,14 +1,15 @@
 /*
- * How long kithd takes to notice. Does something to the host again and again, and takes CLOCK_MONOTONIC before the system
- * call that does it, at the arrival of the transition on the control socket and, with a stamp socket, at the first
- * instruction of the action (stamp.c).
+ * How long kithd takes to notice. Does something to the host again and again, and takes CLOCK_MONOTONIC before the
+ * system call that does it, at the arrival of the transition on the control socket and, with a stamp socket, at the
+ * first instruction of the action (stamp.c).
  *
- *   latency SOCKET PROMISE ROUNDS STAMP link NAME          the link NAME is set down
- *   latency SOCKET PROMISE ROUNDS STAMP exit PROGRAM       PROGRAM, this program under another name, is killed
- *   latency SOCKET PROMISE ROUNDS STAMP file KEPT BROKEN TO  BROKEN's text replaces the promise file TO by a rename
+ *   latency SOCKET PROMISE ROUNDS STAMP link NAME            the link NAME is set down
+ *   latency SOCKET PROMISE ROUNDS STAMP exit PROGRAM         PROGRAM, this program under another name, is killed
+ *   latency SOCKET PROMISE ROUNDS STAMP file KEPT BROKEN TO  BROKEN's text replaces the file of promises TO by a rename
  *
  * STAMP is the path of a datagram socket to make, or "-". The promise is broken when it begins. One line a round: ns to
- * the transition, ns to the action or "-". With "-" for SOCKET no kithd is asked: the time is that of a bare listener (listen.h).
+ * the transition, ns to the action or "-". With "-" for SOCKET no kithd is asked: the time is that of a bare listener
+ * (listen.h).
  */
 #include <errno.h>
 #include <fcntl.h>
