@@ -46,7 +46,7 @@ struct file_source {
 	bool dispatching;
 };
 
-/* ---- watches ------------------------------------------------------------------------------------------------------ */
+/* ---- watches ---------------------------------------------------------------------------------------------------- */
 
 static void watch_unuse(struct file_source *s, struct watch *w)
 {
@@ -166,7 +166,7 @@ static int sub_resolve(struct file_source *s, struct file_sub *sub)
 	return r;
 }
 
-/* ---- telling ------------------------------------------------------------------------------------------------------ */
+/* ---- telling ---------------------------------------------------------------------------------------------------- */
 
 static void sub_tell(struct file_sub *sub, uint32_t what, const char *name)
 {
@@ -259,7 +259,10 @@ static void sub_event(struct file_source *s, struct file_sub *sub, const struct 
 /* The watched directory itself is gone: deleted, renamed away, its file system unmounted */
 static void watch_gone(struct file_source *s, struct watch *w, uint32_t mask)
 {
-	/* After IN_IGNORED the kernel has no such watch; a rename keeps it, on a directory that is no longer the one asked for */
+	/*
+	 * After IN_IGNORED the kernel has no such watch; a rename keeps it, on a directory that is no longer the one asked
+	 * for
+	 */
 	if (mask & (IN_IGNORED | IN_DELETE_SELF | IN_UNMOUNT))
 		w->wd = -1;
 	w->users++;
@@ -364,7 +367,7 @@ static void readable(int fd, unsigned events, void *user)
 	source_sweep(s);
 }
 
-/* ---- subscribers -------------------------------------------------------------------------------------------------- */
+/* ---- subscribers ------------------------------------------------------------------------------------------------ */
 
 int file_source_new(struct loop *l, struct file_source **ret_source)
 {

@@ -1,4 +1,7 @@
-/* File events by inotify, shared: one inotify descriptor, watches on directories so that atomic replacement is followed. */
+/*
+ * File events by inotify, shared: one inotify descriptor, watches on directories so that atomic replacement is
+ * followed.
+ */
 #ifndef KITH_SOURCE_FILE_H
 #define KITH_SOURCE_FILE_H
 
@@ -17,10 +20,13 @@ struct file_listener {
 int file_source_new(struct loop *l, struct file_source **ret_source);
 void file_source_free(struct file_source *s);
 /*
- * `path`: a directory (events of its entries, `name` set) or a file, which need not exist (events of it, by its directory). A
- * directory that is missing is followed by the nearest ancestor that exists, and watched when it appears: what it holds by then is told
+ * `path`: a directory (events of its entries, `name` set) or a file, which need not exist (events of it, by its
+ * directory). A
+ * directory that is missing is followed by the nearest ancestor that exists, and watched when it appears: what it
+ * holds by then is told
  * as ADDED and CHANGED. A directory that goes away is told as REMOVED with an empty name, and followed again.
- * What comes complete (renamed in, linked in) is ADDED and CHANGED: one who wants whole files subscribes CHANGED and REMOVED alone.
+ * What comes complete (renamed in, linked in) is ADDED and CHANGED: one who wants whole files subscribes CHANGED and
+ * REMOVED alone.
  * An ancestor that is renamed while the directory exists goes unnoticed.
  */
 int file_subscribe(struct file_source *s, const char *path, bool directory, uint32_t events,

@@ -10,7 +10,10 @@
 
 #include "base/log.h"
 
-/* rtnetlink's notifications stay under a page or two, save those of devices with many virtual functions: MSG_TRUNC tells, and is treated as a loss */
+/*
+ * rtnetlink's notifications stay under a page or two, save those of devices with many virtual functions: MSG_TRUNC
+ * tells, and is treated as a loss
+ */
 #define RECEIVE_SIZE (32u << 10)
 #define RECEIVE_BATCH 64 /* datagrams a callback: a storm must not starve the other watches */
 #define SOCKET_BUFFER (1 << 20)
@@ -84,10 +87,11 @@ void netlink_source_free(struct netlink_source *s)
 	free(s);
 }
 
-/* ---- taking datagrams apart --------------------------------------------------------------------------------------- */
+/* ---- taking datagrams apart ------------------------------------------------------------------------------------- */
 
 /*
- * The next message of a datagram: 1 with *ret_at and *ret_header set and the cursor moved behind it, 0 at the end, -EBADMSG. The header is
+ * The next message of a datagram: 1 with *ret_at and *ret_header set and the cursor moved behind it, 0 at the end,
+ * -EBADMSG. The header is
  * copied: nothing says that a datagram in a fuzzer's hands is aligned.
  */
 static int message_next(const unsigned char **cursor, size_t *left, struct nlmsghdr *ret_header, const void **ret_at)
@@ -129,7 +133,8 @@ int netlink_parse(const void *datagram, size_t length, void (*message)(const voi
 }
 
 /*
- * One datagram into `buffer`. Its length, 0 when it is to be passed over (foreign sender), -EMSGSIZE when it was cut, else -errno.
+ * One datagram into `buffer`. Its length, 0 when it is to be passed over (foreign sender), -EMSGSIZE when it was cut,
+ * else -errno.
  * An empty datagram cannot be told from a foreign one and carries nothing either.
  */
 static ssize_t datagram_receive(struct netlink_source *s, int fd, void *buffer, size_t size, int flags)
@@ -156,7 +161,7 @@ static ssize_t datagram_receive(struct netlink_source *s, int fd, void *buffer, 
 	return n;
 }
 
-/* ---- notifications ------------------------------------------------------------------------------------------------ */
+/* ---- notifications ---------------------------------------------------------------------------------------------- */
 
 static void group_deliver(const void *message, size_t length, void *user)
 {
@@ -234,7 +239,10 @@ static void group_readable(int fd, unsigned events, void *user)
 	group_sweep(g);
 }
 
-/* Large, so that a storm fits; forced beyond net.core.rmem_max where that is allowed. The kernel takes the memory only when needed. */
+/*
+ * Large, so that a storm fits; forced beyond net.core.rmem_max where that is allowed. The kernel takes the memory only
+ * when needed.
+ */
 static void socket_enlarge(int fd)
 {
 	int size = SOCKET_BUFFER;
@@ -338,7 +346,7 @@ struct netlink_stats netlink_stats(const struct netlink_source *s)
 	return s->stats;
 }
 
-/* ---- dumps -------------------------------------------------------------------------------------------------------- */
+/* ---- dumps ------------------------------------------------------------------------------------------------------ */
 
 struct dump {
 	struct netlink_source *source;
@@ -402,7 +410,10 @@ static int dump_datagram(struct dump *d, size_t length)
 	return r;
 }
 
-/* One try on a socket of its own: an aborted dump leaves nothing behind for the next. 0, or -EMSGSIZE when the buffer was too small. */
+/*
+ * One try on a socket of its own: an aborted dump leaves nothing behind for the next. 0, or -EMSGSIZE when the buffer
+ * was too small.
+ */
 static int dump_try(struct dump *d, int protocol, uint16_t type, const void *body, size_t length)
 {
 	struct timeval timeout = { .tv_sec = DUMP_TIMEOUT_S };

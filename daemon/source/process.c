@@ -56,7 +56,7 @@ static const struct { uint32_t kernel, kith, least; } kinds[] = {
 	{ PROC_EVENT_COMM, KITH_PROCESS_NAME, sizeof(struct comm_proc_event) },
 };
 
-/* ---- taking datagrams apart --------------------------------------------------------------------------------------- */
+/* ---- taking datagrams apart ------------------------------------------------------------------------------------- */
 
 typedef void (*frame_fn)(const struct cn_msg *cn, const struct proc_event *event, void *user);
 
@@ -171,7 +171,7 @@ int process_parse(const void *datagram, size_t length, void (*event)(const struc
 	return frames_parse(datagram, length, parse_frame, &p);
 }
 
-/* ---- filters ------------------------------------------------------------------------------------------------------ */
+/* ---- filters ---------------------------------------------------------------------------------------------------- */
 
 static int pid_compare(const void *a, const void *b)
 {
@@ -229,7 +229,10 @@ static bool filter_empty(const struct kith_process_filter *f)
 	return !f->all && !(f->some && (f->n_pids || ((f->some & KITH_PROCESS_NAME) && f->n_names)));
 }
 
-/* Does this subscriber want it? What another one asked for comes by here too, and what was queued under an earlier filter. */
+/*
+ * Does this subscriber want it? What another one asked for comes by here too, and what was queued under an earlier
+ * filter.
+ */
 static bool filter_wants(const struct kith_process_filter *f, const struct kith_process_event *e)
 {
 	int32_t pid = e->what == KITH_PROCESS_FORK ? e->parent : e->pid;
@@ -246,7 +249,7 @@ static bool filter_wants(const struct kith_process_filter *f, const struct kith_
 	return false;
 }
 
-/* ---- the socket --------------------------------------------------------------------------------------------------- */
+/* ---- the socket ------------------------------------------------------------------------------------------------- */
 
 static void subs_sweep(struct process_source *s)
 {
@@ -270,7 +273,10 @@ static int request_send(struct process_source *s, enum proc_cn_mcast_op op)
 	uint32_t operation = op;
 	unsigned char message[sizeof(header) + sizeof(cn) + sizeof(operation)];
 
-	/* The short form, of the operation alone: the one with an event mask is dropped without a word by kernels before 6.6. */
+	/*
+	 * The short form, of the operation alone: the one with an event mask is dropped without a word by kernels before
+	 * 6.6.
+	 */
 	header.nlmsg_len = sizeof(message);
 	memcpy(message, &header, sizeof(header));
 	memcpy(message + sizeof(header), &cn, sizeof(cn));
@@ -282,7 +288,10 @@ static void socket_close(struct process_source *s)
 {
 	if (s->fd < 0)
 		return;
-	/* Kernels before 6.6 count listeners by these requests alone, and go on making events for those that closed without a word. */
+	/*
+	 * Kernels before 6.6 count listeners by these requests alone, and go on making events for those that closed
+	 * without a word.
+	 */
 	request_send(s, PROC_CN_MCAST_IGNORE);
 	loop_remove(s->loop, s->watch);
 	loop_remove(s->loop, s->timer);
@@ -333,7 +342,8 @@ static void deliver(const struct cn_msg *cn, const struct proc_event *event, voi
 
 	if (event->what == PROC_EVENT_NONE) {
 		/*
-		 * Broadcast: it may answer another listener of this host, whose error says nothing about ours. The kernel counts our `ack`
+		 * Broadcast: it may answer another listener of this host, whose error says nothing about ours. The kernel
+		 * counts our `ack`
 		 * up; in `seq` it puts a count of its own.
 		 */
 		if (cn->ack != s->sequence + 1 || s->alive)
@@ -512,7 +522,7 @@ static int source_apply(struct process_source *s)
 	return r;
 }
 
-/* ---- subscribers -------------------------------------------------------------------------------------------------- */
+/* ---- subscribers ------------------------------------------------------------------------------------------------ */
 
 int process_source_new(struct loop *l, struct process_source **ret_source)
 {

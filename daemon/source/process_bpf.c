@@ -6,7 +6,8 @@
  *   36  struct proc_event: what, cpu, timestamp (8 bytes)
  *   52  its event_data
  *
- * BPF's absolute loads are big-endian while the kernel writes in the host's order, so constants are swapped (htonl); the bytes of a name are
+ * BPF's absolute loads are big-endian while the kernel writes in the host's order, so constants are swapped (htonl);
+ * the bytes of a name are
  * compared as they stand.
  */
 #include <arpa/inet.h>

@@ -1,4 +1,6 @@
-/* Network interfaces: state by rtnetlink notifications, counters from /proc/net/dev on the tick. See the README beside. */
+/*
+ * Network interfaces: state by rtnetlink notifications, counters from /proc/net/dev on the tick. See the README beside.
+ */
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>

@@ -1,4 +1,7 @@
-/* The interface plugin's own: what rtnetlink says (message.c), the table of links (links.c), counters (counters.c), the descriptor (interface.c). */
+/*
+ * The interface plugin's own: what rtnetlink says (message.c), the table of links (links.c), counters (counters.c),
+ * the descriptor (interface.c).
+ */
 #ifndef KITH_INTERFACE_H
 #define KITH_INTERFACE_H
 
@@ -13,7 +16,7 @@
 
 #include "plugin.h"
 
-/* ---- message.c: no state, no I/O ---------------------------------------------------------------------------------- */
+/* ---- message.c: no state, no I/O -------------------------------------------------------------------------------- */
 
 struct link_message {
 	int32_t index;
@@ -34,13 +37,14 @@ struct address_message {
 };
 
 /*
- * `message`: one struct nlmsghdr with its payload. 1: taken apart; 0: it speaks of something else (a bridge's port, another type);
+ * `message`: one struct nlmsghdr with its payload. 1: taken apart; 0: it speaks of something else (a bridge's port,
+ * another type);
  * -EBADMSG: a length or value is bad.
  */
 int link_message_parse(const void *message, size_t length, struct link_message *ret);
 int address_message_parse(const void *message, size_t length, struct address_message *ret);
 
-/* ---- links.c ------------------------------------------------------------------------------------------------------ */
+/* ---- links.c ---------------------------------------------------------------------------------------------------- */
 
 enum metric {
 	METRIC_STATE,
@@ -101,7 +105,7 @@ int links_resync(struct interface *p);
 void links_reconsider(struct interface *p);
 void links_free(struct interface *p);
 
-/* ---- counters.c --------------------------------------------------------------------------------------------------- */
+/* ---- counters.c ------------------------------------------------------------------------------------------------- */
 
 int counters_sample(void *state);
 

@@ -12,7 +12,7 @@
 
 #define RETRY_AFTER INT64_C(1000000000) /* ns, of an interrupted dump */
 
-/* ---- what happened ------------------------------------------------------------------------------------------------ */
+/* ---- what happened ---------------------------------------------------------------------------------------------- */
 
 static void link_record(struct interface *p, const struct link *l, enum kith_priority priority, const char *what,
                         const char *message)
@@ -38,10 +38,11 @@ static void link_record_state(struct interface *p, const struct link *l, bool up
 	link_record(p, l, KITH_NOTICE, up ? "up" : "down", text);
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------------- */
+/* ---- values ----------------------------------------------------------------------------------------------------- */
 
 /*
- * Up as people mean it: enabled, and the link below works. The operational state is the driver's word; of those that have none (lo,
+ * Up as people mean it: enabled, and the link below works. The operational state is the driver's word; of those that
+ * have none (lo,
  * tunnels, dummies) it stays "unknown" and the carrier tells.
  */
 static bool link_is_up(const struct link *l)
@@ -85,7 +86,7 @@ static int link_publish(struct interface *p, struct link *l)
 	return r;
 }
 
-/* ---- the table ---------------------------------------------------------------------------------------------------- */
+/* ---- the table -------------------------------------------------------------------------------------------------- */
 
 struct link *link_named(const struct interface *p, const char *name, size_t length)
 {
@@ -202,7 +203,9 @@ static void link_rename(struct interface *p, struct link *l, const char *name)
 
 	if (!strcmp(l->name, name))
 		return;
-	/* Its own message, which says that it is called otherwise or gone, is yet to come: a dump is in no order of time. */
+	/*
+	 * Its own message, which says that it is called otherwise or gone, is yet to come: a dump is in no order of time.
+	 */
 	if (other)
 		link_forget_name(p, other);
 	memcpy(before, l->name, sizeof(before));
@@ -263,7 +266,7 @@ int links_message(struct interface *p, const struct link_message *m)
 	return link_begin(p, l);
 }
 
-/* ---- addresses ---------------------------------------------------------------------------------------------------- */
+/* ---- addresses -------------------------------------------------------------------------------------------------- */
 
 static struct address *address_find(const struct link *l, const struct address_message *m)
 {
@@ -301,8 +304,10 @@ static int address_add(struct interface *p, struct link *l, const struct address
 }
 
 /*
- * Addresses come by sockets of their own, so a link's first address may arrive before the link does: it is kept for it. The kernel
- * removes the addresses before the link, so what is kept for a link that never comes is taken back by their own removal.
+ * Addresses come by sockets of their own, so a link's first address may arrive before the link does: it is kept for
+ * it. The kernel
+ * removes the addresses before the link, so what is kept for a link that never comes is taken back by their own
+ * removal.
  */
 int links_address(struct interface *p, const struct address_message *m)
 {
@@ -329,7 +334,7 @@ int links_address(struct interface *p, const struct address_message *m)
 	return r < 0 ? r : link_publish(p, l);
 }
 
-/* ---- resync ------------------------------------------------------------------------------------------------------- */
+/* ---- resync ----------------------------------------------------------------------------------------------------- */
 
 static int on_dumped_link(const void *message, size_t length, void *user)
 {

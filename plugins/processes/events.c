@@ -1,6 +1,8 @@
 /*
- * Process events. Exec and fork are asked for in full as soon as one name is wanted: an exec's event does not carry the new name, and a
- * daemon that forks right after its exec would have forked before any filter could name it. Exits and renames are asked for by pid
+ * Process events. Exec and fork are asked for in full as soon as one name is wanted: an exec's event does not carry
+ * the new name, and a
+ * daemon that forks right after its exec would have forked before any filter could name it. Exits and renames are
+ * asked for by pid
  * while there are few.
  */
 #include <errno.h>
@@ -43,15 +45,20 @@ static int on_exit_event(struct processes *p, struct tracked *t)
 {
 	struct proc_stat stat;
 
-	/* The leader of a process whose threads live on? Or those of a whole group that ends: they may lag behind the leader. */
+	/*
+	 * The leader of a process whose threads live on? Or those of a whole group that ends: they may lag behind the
+	 * leader.
+	 */
 	if (proc_stat(p->dir, t->pid, &stat) < 0 || stat.threads <= 1)
 		return names_track(p, t->pid, NULL);
 	return events_hold(p, t);
 }
 
 /*
- * A child has its parent's name until it says otherwise. That is the name which the parent had then: of a parent that may have changed it
- * since (or has gone since, unseen), the child is looked at itself. So it is in events older than the last scan, or than the filter that
+ * A child has its parent's name until it says otherwise. That is the name which the parent had then: of a parent that
+ * may have changed it
+ * since (or has gone since, unseen), the child is looked at itself. So it is in events older than the last scan, or
+ * than the filter that
  * lets all exits through: the child's exit may have come before that.
  */
 static int on_fork(struct processes *p, const struct kith_process_event *e)
@@ -89,9 +96,11 @@ static int on_event(const struct kith_process_event *e, void *user)
 	return 0;
 }
 
-/* ---- the filter --------------------------------------------------------------------------------------------------- */
+/* ---- the filter ------------------------------------------------------------------------------------------------- */
 
-/* What to ask for now, with `pids` of at least NARROW_MAX. The names are allocated; the strings are not. 0 or -ENOMEM. */
+/*
+ * What to ask for now, with `pids` of at least NARROW_MAX. The names are allocated; the strings are not. 0 or -ENOMEM.
+ */
 static int filter_make(struct processes *p, int32_t *pids, struct kith_process_filter *ret_filter)
 {
 	struct kith_process_filter f = { .size = sizeof(f), .all = KITH_PROCESS_EXEC | KITH_PROCESS_FORK,

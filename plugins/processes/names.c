@@ -10,7 +10,7 @@
 
 static int names_scan_at(struct processes *p, int64_t due);
 
-/* ---- counting ----------------------------------------------------------------------------------------------------- */
+/* ---- counting --------------------------------------------------------------------------------------------------- */
 
 /* During a scan nothing is put: a count on its way to the truth is none. */
 static int publish(struct processes *p, struct wanted *w)
@@ -40,7 +40,10 @@ static void untrack(struct processes *p, struct tracked *t)
 	t->wanted->count--;
 	HASH_DELETE(hh, p->tracked, t);
 	p->n_tracked--;
-	/* The filter may keep the pid until it changes for another reason; a new owner of it is not tracked and passed over. */
+	/*
+	 * The filter may keep the pid until it changes for another reason; a new owner of it is not tracked and passed
+	 * over.
+	 */
 	if (t->watch)
 		p->h->unwatch(p->h, t->watch);
 	if (t->pidfd >= 0)
@@ -93,7 +96,10 @@ int names_track(struct processes *p, int32_t pid, struct wanted *w)
 	return r;
 }
 
-/* The name that a process called `comm` counts for: of several the longest. A name beyond what the kernel keeps is held against argv[0]. */
+/*
+ * The name that a process called `comm` counts for: of several the longest. A name beyond what the kernel keeps is
+ * held against argv[0].
+ */
 static struct wanted *match(const struct processes *p, int32_t pid, const char *comm, size_t length)
 {
 	struct wanted *best = NULL;
@@ -133,7 +139,7 @@ int names_classify(struct processes *p, int32_t pid)
 	return t || w ? names_track(p, pid, w) : 0;
 }
 
-/* ---- scanning ----------------------------------------------------------------------------------------------------- */
+/* ---- scanning --------------------------------------------------------------------------------------------------- */
 
 void names_settle(struct processes *p)
 {
@@ -216,7 +222,10 @@ static int scan_now(struct processes *p)
 	return r;
 }
 
-/* Lost events are made good at most once in a while: while a storm lasts more are lost, and only what is left of it counts. */
+/*
+ * Lost events are made good at most once in a while: while a storm lasts more are lost, and only what is left of it
+ * counts.
+ */
 int names_scan(struct processes *p)
 {
 	return names_scan_at(p, p->scanned ? p->scanned + SCAN_SPACING : 0);
@@ -278,7 +287,7 @@ static int on_fallback(void *user)
 	return p->wanted ? scan_now(p) : 0;
 }
 
-/* ---- the names ---------------------------------------------------------------------------------------------------- */
+/* ---- the names -------------------------------------------------------------------------------------------------- */
 
 void names_tell(struct processes *p)
 {

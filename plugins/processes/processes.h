@@ -1,5 +1,6 @@
 /*
- * The processes plugin's own: reading /proc (proc.c), the totals (totals.c), counts of named processes (names.c), what process events do
+ * The processes plugin's own: reading /proc (proc.c), the totals (totals.c), counts of named processes (names.c), what
+ * process events do
  * to them (events.c), the descriptor (processes.c).
  */
 #ifndef KITH_PROCESSES_H
@@ -30,7 +31,7 @@ enum totals_metric {
 	N_TOTALS,
 };
 
-/* ---- proc.c: `dir` is a descriptor of /proc ------------------------------------------------------------------------ */
+/* ---- proc.c: `dir` is a descriptor of /proc --------------------------------------------------------------------- */
 
 #define COMM_MAX 15 /* what the kernel keeps of a name */
 
@@ -56,7 +57,7 @@ enum proc_life {
 };
 enum proc_life proc_life(int dir, int32_t pid);
 
-/* ---- totals.c ----------------------------------------------------------------------------------------------------- */
+/* ---- totals.c --------------------------------------------------------------------------------------------------- */
 
 struct totals {
 	int stat;           /* /proc/stat */
@@ -66,7 +67,7 @@ struct totals {
 	int64_t verified;   /* when that was looked at last, ns */
 };
 
-/* ---- names.c ------------------------------------------------------------------------------------------------------ */
+/* ---- names.c ---------------------------------------------------------------------------------------------------- */
 
 #define NARROW_MAX 64  /* pids that the kernel's filter names one by one; beyond, it is asked for all exits */
 #define NARROW_AGAIN 32 /* and for these again when so few are left */
@@ -113,7 +114,8 @@ struct processes {
 	int64_t scan_due, batch_due; /* while scan_wanted, while there is `batch` */
 	int64_t settled;     /* wall clock ns: of older events a scan or another filter may have kept their sequel away */
 	/*
-	 * Who has lately executed something or renamed itself, in a ring. What is read of a process is its name now, not at the time of the
+	 * Who has lately executed something or renamed itself, in a ring. What is read of a process is its name now, not
+	 * at the time of the
 	 * event; so a child of one of these is looked at itself.
 	 */
 	int32_t recent[RECENT_MAX];
@@ -144,7 +146,7 @@ int names_add(struct processes *p, const char *name, bool by_option);
 void names_free(struct processes *p);
 void names_tell(struct processes *p); /* the note */
 
-/* ---- events.c ----------------------------------------------------------------------------------------------------- */
+/* ---- events.c --------------------------------------------------------------------------------------------------- */
 
 int events_start(struct processes *p); /* or what this host says */
 void events_stop(struct processes *p);
@@ -153,7 +155,7 @@ int events_hold(struct processes *p, struct tracked *t);
 /* Gives the kernel the filter that fits now, then looks again at those that it did not know */
 int events_update(struct processes *p);
 
-/* ---- totals.c ----------------------------------------------------------------------------------------------------- */
+/* ---- totals.c --------------------------------------------------------------------------------------------------- */
 
 int totals_init(struct processes *p);
 int totals_sample(void *state);

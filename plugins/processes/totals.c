@@ -29,9 +29,12 @@ static bool in_first_namespace(const struct processes *p)
 }
 
 /*
- * The link count of /proc is its directories, "." and ".." included, plus the thread groups of the whole machine, zombies too. So in the
- * first pid namespace the processes are the link count less the other directories. In another one the count is of processes that cannot be
- * seen: it does not fit the entries, and these are counted instead. Modules add and remove directories: looked at again now and then.
+ * The link count of /proc is its directories, "." and ".." included, plus the thread groups of the whole machine,
+ * zombies too. So in the
+ * first pid namespace the processes are the link count less the other directories. In another one the count is of
+ * processes that cannot be
+ * seen: it does not fit the entries, and these are counted instead. Modules add and remove directories: looked at
+ * again now and then.
  */
 static int totals_verify(struct processes *p, uint64_t *ret_pids)
 {
