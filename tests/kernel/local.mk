@@ -2,6 +2,7 @@
 KERNEL_TESTS = \
 	tests/kernel/test_df.py \
 	tests/kernel/test_fork_storm.py \
+	tests/kernel/test_idle.py \
 	tests/kernel/test_link_storm.py \
 	tests/kernel/test_links.py
 TESTS += $(KERNEL_TESTS)
