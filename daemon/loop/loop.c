@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -400,17 +401,24 @@ static void child_cb(struct ev_loop *ev, ev_io *io, int revents)
 {
 	struct loop_watch *w = io->data, *outer;
 	struct loop *l = w->loop;
-	int status = 0;
+	siginfo_t info = { 0 };
+	pid_t pid = w->pid;
+	int status;
 
 	(void)revents;
-	if (waitpid(w->pid, &status, WNOHANG) == 0)
+	/* Not reaped before the callback is through: until then nobody else can have its number, or its group's. */
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		log_err("child %d: %s", (int)pid, strerror(errno));
+	else if (info.si_pid == 0)
 		return;
+	status = info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0) : W_EXITCODE(0, info.si_status);
 	ev_io_stop(ev, io);
 	outer = dispatch_begin(w);
-	w->fn.child(w->pid, status, w->user);
+	w->fn.child(pid, status, w->user);
 	if (!w->dead)
 		loop_remove(l, w);
 	dispatch_end(l, w, outer);
+	waitpid(pid, NULL, WNOHANG);
 }
 
 int loop_child(struct loop *l, pid_t pid, loop_child_fn fn, void *user, struct loop_watch **ret_watch)
