@@ -1,6 +1,6 @@
 /*
- * A bare listener: a process that waits for one kind of notification of the kernel and takes the time when it has received
- * it. What kithd's latency is measured against: neither can be woken sooner than the kernel does it.
+ * A bare listener: a process that waits for one kind of notification of the kernel and takes the time when it has
+ * received it. What kithd's latency is measured against: neither can be woken sooner than the kernel does it.
  */
 #ifndef KITH_BENCH_LISTEN_H
 #define KITH_BENCH_LISTEN_H
