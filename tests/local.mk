@@ -4,3 +4,4 @@ TEST_LIBS = $(LIBKITH_LIBS) $(CHECK_LIBS)
 include tests/unit.mk
 include tests/host/local.mk
 include tests/systemd/local.mk
+include tests/edges/local.mk
