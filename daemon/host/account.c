@@ -5,8 +5,12 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-/* CPU is counted in windows of this length; a plugin may use its budget's share of one. */
-#define WINDOW (5 * NS_PER_S)
+/*
+ * CPU is counted in windows; a plugin may use its budget's share of one, at any time in it. The long one lets it through a storm of events (5,000
+ * links are half a second of CPU), which is when it is needed; the short one holds after the first strike.
+ */
+#define WINDOW_CALM (60 * NS_PER_S)
+#define WINDOW_STRUCK (5 * NS_PER_S)
 #define STRIKES_STOP 3               /* windows over budget, the first of which slows */
 #define STRIKES_FORGET (60 * NS_PER_S) /* without one, all is as it was */
 #define SLOWED_FACTOR 4
@@ -47,10 +51,10 @@ static void account_strike(struct plugin *p, int64_t mono)
 static void account_budget(struct plugin *p, struct kith_watch *w, uint64_t used)
 {
 	struct account *a = &p->account;
-	int64_t mono = clock_mono();
-	double allowed = p->cpu_budget / 100 * (double)WINDOW;
+	int64_t mono = clock_mono(), window = a->strikes ? WINDOW_STRUCK : WINDOW_CALM;
+	double allowed = p->cpu_budget / 100 * (double)window;
 
-	if (mono - a->window_start >= WINDOW) {
+	if (mono - a->window_start >= window) {
 		a->window_start = mono;
 		a->window_cpu = 0;
 		if (a->strikes && mono - a->last_strike >= STRIKES_FORGET) {
