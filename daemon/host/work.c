@@ -89,18 +89,22 @@ static void *worker_main(void *user)
 {
 	struct job *job = user;
 	struct workers *w = job->workers;
-	bool last;
+	bool closed, last;
 
 	job->result = job->fn(job->user);
 	pthread_mutex_lock(&w->lock);
 	w->running--;
-	job->next_done = w->finished;
-	w->finished = job;
-	last = w->closed && !w->running;
-	if (!w->closed)
+	closed = w->closed;
+	last = closed && !w->running;
+	if (!closed) {
+		job->next_done = w->finished;
+		w->finished = job;
 		loop_wake(w->loop, w->wake);
+	}
 	pthread_mutex_unlock(&w->lock);
-	/* After the host's end nobody takes the job; the process is about to end with what is left. */
+	/* After the host's end nobody takes the job; the library that it holds stays until the process ends, which it is about to. */
+	if (closed)
+		free(job);
 	if (last)
 		workers_free(w);
 	return NULL;

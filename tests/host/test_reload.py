@@ -70,10 +70,6 @@ with suite.check("a wrong option of one plugin refuses that one at the start, wi
         assert "kith.conf:2:3" in p["reason"] and "valeu" in p["reason"], p
         d.wait_plugin("load", "running")
 
-with suite.check("isolated = true is refused, with what to do"):
-    with suite.daemon(conf="plugin probe { isolated = true }\n", plugins=both) as d:
-        assert "isolated" in d.wait_plugin("probe", "refused")["reason"]
-
 INTERVAL = 0.2
 STEADY = "interval = 200ms\nplugin probe { value = %s }\n"
 
