@@ -24,6 +24,7 @@
 struct options {
 	bool foreground, test, version, help;
 	bool config_given;
+	const char *isolated; /* the plugin that this process is for; NULL: none */
 	const char *config, *state_dir, *run_dir;
 	const char *plugin_dirs[OPTION_DIRS_MAX + 1];
 	size_t n_plugin_dirs;
@@ -95,6 +96,9 @@ const char *answer_host_name(const struct conf *conf); /* static buffer of the p
 
 /* test.c: kithd -t and kithd --check: exit status */
 int test_run(struct daemon *d);
+
+/* isolated.c: the process of one isolated plugin: exit status */
+int isolated_run(struct daemon *d);
 
 /* self.c: the daemon's own cost, as a plugin */
 extern const struct kith_plugin self_plugin;

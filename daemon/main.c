@@ -70,7 +70,8 @@ static int main_control(struct daemon *d)
 static int main_host(struct daemon *d)
 {
 	struct host_parts parts = { .loop = d->loop, .model = d->model, .netlink = d->netlink, .process = d->process,
-		                    .file = d->file, .children = &d->children, .conf = d->conf, .user = d, .on_jump = jump_cb };
+		                    .file = d->file, .children = &d->children, .conf = d->conf, .config = d->options.config,
+		                    .foreground = d->options.foreground, .user = d, .on_jump = jump_cb };
 	int r = host_new(&parts, &d->host);
 
 	return r < 0 ? r : host_add_builtin(d->host, &self_plugin);
@@ -161,6 +162,8 @@ static int main_chosen(struct daemon *d)
 	mallopt(M_ARENA_MAX, 1);
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
+	if (d->options.isolated)
+		return isolated_run(d);
 	if (d->options.test || d->options.n_check_files)
 		return test_run(d);
 	if (!d->options.foreground) {

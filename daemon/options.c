@@ -21,6 +21,7 @@ static const struct option options_long[] = {
 	{ "check", no_argument, NULL, 'C' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
+	{ "isolated", required_argument, NULL, 'I' }, /* by kithd itself alone: not in the help */
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -180,6 +181,9 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 			break;
 		case 'C':
 			check = true;
+			break;
+		case 'I':
+			o.isolated = optarg;
 			break;
 		case 'V':
 			o.version = true;

@@ -3,5 +3,6 @@ TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(PROTOBUF_C_CFLAGS) $(LIBNL_CFLAGS)
 TEST_LIBS = $(LIBKITH_LIBS) $(CHECK_LIBS)
 include tests/unit.mk
 include tests/host/local.mk
+include tests/host/isolated.mk
 include tests/systemd/local.mk
 include tests/edges/local.mk

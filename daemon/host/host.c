@@ -299,6 +299,22 @@ int host_load_all(struct host *h, const char *const *folders, size_t n)
 	return 0;
 }
 
+int host_load_one(struct host *h, const char *folder, const char *name)
+{
+	struct buf path = BUF_INIT;
+	struct plugin *p = NULL;
+
+	buf_printf(&path, "%s/%s.so", folder, name);
+	if (!path.failed)
+		p = plugin_new(h, name, buf_text(&path), 0);
+	buf_free(&path);
+	if (!p)
+		return -ENOMEM;
+	plugin_load(p);
+	tick_start(h);
+	return 0;
+}
+
 int host_describe_all(struct host *h, const char *const *folders, size_t n, const struct kith_plugin *builtin,
                       struct faults *faults)
 {
@@ -341,7 +357,8 @@ static void check_section(struct host *h, struct conf_plugin *section, struct fa
 	struct buf why = BUF_INIT;
 	const struct kith_plugin *d;
 
-	if (!p || !section->enabled)
+	/* An isolated plugin's code does not come in here: its process says what is wrong. */
+	if (!p || !section->enabled || (section->isolated && !h->describe))
 		return;
 	d = p->builtin || p->library ? &p->d : NULL;
 	if (!d && plugin_open(p, &library, &why) == 0)
@@ -441,12 +458,15 @@ void host_free(struct host *h)
 			file_unsubscribe(h->parts.file, h->folder_subs[i]);
 		free(h->folders[i]);
 	}
+	isolate_end_all(h);
 	while (h->plugins)
 		host_remove(h, h->plugins);
+	isolate_reap_all(h);
 	work_fini(h);
 	loop_remove(h->parts.loop, h->rescan);
 	loop_remove(h->parts.loop, h->chores);
 	free(h->buffer);
+	free(h->datagram);
 	free(h);
 }
 

@@ -23,6 +23,9 @@ struct host_parts {
 	struct file_source *file;
 	struct children *children;
 	const struct conf *conf; /* replaced by host_configure */
+	const char *config; /* its file, for the processes of isolated plugins; NULL: no plugin can be isolated */
+	bool foreground;    /* they log to standard error, as kithd does */
+	bool inside;        /* this is such a process: its plugin runs in here, whatever its section says */
 	void *user;
 	void (*on_tick)(int64_t now, void *user);  /* after all samplers of a tick; may be NULL */
 	void (*on_jump)(int64_t jump, void *user); /* the wall clock was set; may be NULL */
@@ -49,6 +52,8 @@ int host_add_builtin(struct host *h, const struct kith_plugin *descriptor);
  * kept in the list with its reason, and no failure. Sampling starts.
  */
 int host_load_all(struct host *h, const char *const *folders, size_t n);
+/* Loads one plugin of `folder`, and watches nothing. Sampling starts. */
+int host_load_one(struct host *h, const char *folder, const char *name);
 /*
  * For `kithd -t`: loads the plugins' descriptors, declares their families and checks their sections, without starting any.
  */

@@ -120,6 +120,8 @@ struct plugin {
 	struct job *jobs;
 	struct plugin_child *children;
 	struct export *exports;
+	struct isolate *isolate; /* it runs in a process of its own; NULL: not */
+	bool waits;             /* for the end of its last process */
 };
 
 /* A call in a worker thread */
@@ -159,6 +161,8 @@ struct host {
 	size_t buffer_size;
 	uint32_t most_series;       /* that there were since memory was last given back */
 	struct workers *workers;
+	struct isolate_child *isolated; /* processes, also those about to end */
+	unsigned char *datagram;    /* of isolate.c */
 };
 
 /* table.c: plugin.h's functions */
@@ -229,6 +233,15 @@ int plugin_declare(struct plugin *p, const struct kith_family *f, uint32_t *ret_
 void plugin_resync(struct plugin *p);
 /* Declares its families, so that names can be checked, and starts nothing */
 void plugin_describe(struct plugin *p, struct faults *faults);
+
+/* isolate.c: a plugin in a process of its own */
+bool isolate_wanted(const struct plugin *p);
+void isolate_load(struct plugin *p); /* stops what runs, starts a process */
+void isolate_stop(struct plugin *p);
+/* isolate_child.c: false, or the plugin is loaded again when its last process has ended */
+bool isolate_wait(struct plugin *p);
+void isolate_end_all(struct host *h);
+void isolate_reap_all(struct host *h); /* waits for all of them, not for long */
 
 /* host.c: stops and resyncs that cannot run within a callback */
 void host_chores_later(struct host *h);

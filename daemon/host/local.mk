@@ -3,6 +3,8 @@ libkith_a_SOURCES += \
 	daemon/host/export.c \
 	daemon/host/host.c daemon/host/host.h \
 	daemon/host/impl.h \
+	daemon/host/isolate.c daemon/host/isolate.h \
+	daemon/host/isolate_child.c \
 	daemon/host/library.c \
 	daemon/host/needs.c \
 	daemon/host/plugin.c \
@@ -10,4 +12,5 @@ libkith_a_SOURCES += \
 	daemon/host/table.c \
 	daemon/host/tick.c \
 	daemon/host/watch.c \
+	daemon/host/wire.c daemon/host/wire.h \
 	daemon/host/work.c

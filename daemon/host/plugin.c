@@ -243,6 +243,18 @@ static int plugin_init(struct plugin *p, struct buf *why)
 	return r;
 }
 
+/* Isolated means that only samples and records come over: not what an exporter hears, nor what is part of kithd. */
+static bool plugin_can_isolate(const struct plugin *p, struct buf *why)
+{
+	if (p->builtin)
+		buf_puts(why, "isolated = true: it is part of kithd; leave that out");
+	else if (p->d.provides & KITH_PROVIDES_EXPORTER)
+		buf_puts(why, "isolated = true: an exporter hears all that happens in kithd, and only runs inside it; leave that out");
+	else
+		return true;
+	return false;
+}
+
 /* From a library that is there to a plugin that runs */
 void plugin_start(struct plugin *p)
 {
@@ -262,10 +274,8 @@ void plugin_start(struct plugin *p)
 		state = HOST_SKIPPED;
 		goto refuse;
 	}
-	if (p->section && p->section->isolated) {
-		buf_puts(&why, "isolated = true is not there yet in this version; leave it out to run the plugin inside kithd");
+	if (p->section && p->section->isolated && !plugin_can_isolate(p, &why))
 		goto refuse;
-	}
 	if (plugin_declare_all(p, &why) < 0 || plugin_init(p, &why) < 0)
 		goto refuse;
 	export_start(p);
@@ -296,6 +306,13 @@ void plugin_load(struct plugin *p)
 		plugin_start(p);
 		return;
 	}
+	if (isolate_wanted(p)) {
+		isolate_load(p);
+		return;
+	}
+	isolate_stop(p);
+	if (isolate_wait(p))
+		return;
 	if (plugin_open(p, &library, &why) < 0) {
 		/* What runs goes on: a new file that is not whole, or not fit, does not take its place. */
 		if (p->started) {
@@ -326,6 +343,8 @@ void plugin_describe(struct plugin *p, struct faults *faults)
 	}
 	if (plugin_declare_all(p, &why) < 0)
 		goto fault;
+	if (p->section && p->section->isolated && !plugin_can_isolate(p, &why))
+		goto fault;
 	p->state = HOST_SKIPPED;
 	buf_free(&why);
 	return;
@@ -354,6 +373,8 @@ void plugin_release(struct plugin *p)
 void plugin_stop(struct plugin *p, enum host_state state)
 {
 	p->state = state;
+	p->waits = false;
+	isolate_stop(p);
 	if (!p->started)
 		return;
 	p->started = false;
@@ -376,7 +397,9 @@ void plugin_configure(struct plugin *p, bool same)
 	if (same) {
 		plugin_settle(p);
 		/* The daemon's interval, not its own: no need to start it again. */
-		if (interval != p->interval && p->started && p->d.reconfigure)
+		if (interval != p->interval && p->isolate)
+			plugin_load(p);
+		else if (interval != p->interval && p->started && p->d.reconfigure)
 			p->d.reconfigure(p->instance);
 		return;
 	}
