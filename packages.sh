@@ -1,6 +1,6 @@
 # Shell functions for ./try and ./check: Debian packages that are missing are installed, and named.
 
-packages_build="gcc make autoconf automake pkg-config libc6-dev libev-dev libprotobuf-c-dev protobuf-c-compiler libnl-3-dev
+packages_build="gcc make autoconf automake pkg-config libc6-dev libev-dev libprotobuf-c-dev protobuf-c-compiler
 	libjansson-dev uthash-dev"
 packages_test="check python3 iproute2 binutils mandoc libc6-dbg valgrind clang tmux"
 packages_peers="collectd-core netdata-core pcp monit prometheus-node-exporter strace s6 systemd-container"
@@ -19,7 +19,7 @@ packages_missing()
 packages_install()
 {
 	if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
-		if command -v pkg-config >/dev/null 2>&1 && pkg-config --exists libprotobuf-c libnl-3.0 jansson; then
+		if command -v pkg-config >/dev/null 2>&1 && pkg-config --exists libprotobuf-c jansson; then
 			return 0
 		fi
 		echo "This is no Debian system: install what these packages hold, then run this again:" >&2
