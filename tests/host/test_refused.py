@@ -145,6 +145,40 @@ with suite.check("a name that kithd itself has is a duplicate"):
     os.remove(os.path.join(folder, "kith.so"))
     wait_for("it to go", lambda: len(d.plugin("kith")) == 1, alive=d)
 
+with suite.check("a folder that is not there yet, goes and comes again"):
+    late = os.path.join(suite.folder(), "late")
+    with suite.daemon(conf=conf, plugins=(late,)) as two:
+        for _ in range(2):
+            os.mkdir(late)
+            install(test_plugin("probe"), os.path.join(late, "probe.so"))
+            two.wait_plugin("probe", "running")
+            shutil.rmtree(late)
+            two.wait_no_plugin("probe")
+
+with suite.check("a link to a plugin is a plugin; turned to another file it is replaced"):
+    store, place = suite.folder(), suite.folder()
+    for name in ("probe", "probe2"):
+        install(test_plugin(name), os.path.join(store, name))
+    with suite.daemon(conf=conf, plugins=(place,)) as two:
+        os.symlink(os.path.join(store, "probe2"), os.path.join(place, "probe.so"))
+        assert 'calls itself "probe2"' in two.wait_plugin("probe", "refused")["reason"]
+        os.symlink(os.path.join(store, "probe"), os.path.join(place, ".new"))
+        os.rename(os.path.join(place, ".new"), os.path.join(place, "probe.so"))
+        two.wait_plugin("probe", "running")
+        os.remove(os.path.join(place, "probe.so"))
+        two.wait_no_plugin("probe")
+
+with suite.check("what runs is mapped from a copy in memory; with KITH_PLUGIN_DIRECT from the file"):
+    place = suite.folder()
+    install(test_plugin("probe"), os.path.join(place, "probe.so"))
+    for env, want in (({}, "memfd:kith-probe.so"), ({"KITH_PLUGIN_DIRECT": "1"}, os.path.join(place, "probe.so"))):
+        with suite.daemon(conf=conf, plugins=(place,), env=env) as two:
+            two.wait_plugin("probe", "running")
+            with open("/proc/%d/maps" % two.process.pid) as f:
+                maps = f.read()
+            assert want in maps, maps
+            assert ("memfd:kith-probe.so" in maps) == (not env), maps
+
 with suite.check("a plugin that needs what is not granted is skipped with the reason"):
     if os.geteuid() != 0:
         raise Skip("needs root to give up root")

@@ -145,6 +145,18 @@ with suite.check("conf.d: files are read in order, later ones win; new, changed 
     os.remove(os.path.join(d.conf_d, "10-a.conf"))
     d.wait_series("probe:0:value", lambda v: v == 4)
 
+with suite.check("conf.d may be missing, come and go"):
+    other = suite.daemon(conf=STEADY % 1, plugins=both)
+    os.rmdir(other.conf_d)
+    with other:
+        other.wait_series("probe:0:value", lambda v: v == 1)
+        os.mkdir(other.conf_d)
+        write_file(os.path.join(other.conf_d, "a.conf"), "plugin probe { value = 5 }\n")
+        other.wait_series("probe:0:value", lambda v: v == 5)
+        os.remove(os.path.join(other.conf_d, "a.conf"))
+        os.rmdir(other.conf_d)
+        other.wait_series("probe:0:value", lambda v: v == 1)
+
 with suite.check("a plugin is switched off and on again by its section"):
     write_file(d.conf, STEADY % 4 + "plugin probe { enabled = no }\n")
     assert "configuration" in d.wait_plugin("probe", "skipped")["reason"]
