@@ -1,16 +1,17 @@
 #!/usr/bin/python3
 """20,000 processes in a storm: counted exactly when somebody asks for their name, slept through when nobody does.
 
-Process events exist in the first network and pid namespace alone, so this test runs where it is started."""
+Process events exist in the first network and pid namespace alone: only mounts of others are kept out here."""
 import os
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kerneltest import CONNECTOR, Stopped, cpu_ns, drops, netlink_sockets, switches  # noqa: E402
+from kerneltest import CONNECTOR, Stopped, cpu_ns, drops, namespaces, netlink_sockets, switches  # noqa: E402
 from kithtest import BUILD, DEADLINE, Skip, Suite, wait_for, write_file  # noqa: E402
 
+namespaces("mount")
 FORKER = os.path.join(BUILD, "tests", "kernel", "kith-forker")
 NAME = "kith-forker"
 SERIES = "process:%s:count" % NAME
