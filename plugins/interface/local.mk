@@ -3,7 +3,7 @@ plugin_PROGRAMS += plugins/interface.so
 plugins_interface_so_SOURCES = $(INTERFACE_SOURCES)
 plugins_interface_so_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 plugins_interface_so_CFLAGS = $(PLUGIN_CFLAGS)
-plugins_interface_so_LDFLAGS = $(SO_LDFLAGS)
+plugins_interface_so_LDFLAGS = $(SO_LINK)
 plugins_interface_so_LDADD =
 INTERFACE_SOURCES = \
 	plugins/interface/counters.c \

@@ -3,7 +3,7 @@ plugin_PROGRAMS += plugins/processes.so
 plugins_processes_so_SOURCES = $(PROCESSES_SOURCES)
 plugins_processes_so_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 plugins_processes_so_CFLAGS = $(PLUGIN_CFLAGS)
-plugins_processes_so_LDFLAGS = $(SO_LDFLAGS)
+plugins_processes_so_LDFLAGS = $(SO_LINK)
 plugins_processes_so_LDADD =
 PROCESSES_SOURCES = \
 	plugins/processes/events.c \
