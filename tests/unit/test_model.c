@@ -343,7 +343,7 @@ START_TEST(staleness_in_any_order)
 {
 	static struct { struct series_watch watch; int stales; } many[64];
 	struct instance *at[64];
-	char name[8];
+	char name[16];
 
 	for (int i = 0; i < 64; i++) {
 		snprintf(name, sizeof(name), "%d", i);
