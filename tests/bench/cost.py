@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from kith import Bare, Kithd, KithdPromises
-from measure import between_ticks, fill_to, memory, processes, say, system_calls, window
+from measure import Snapshot, between_ticks, fill_to, memory, processes, say, system_calls, window
 from peers import PEERS
 
 SERIES = [Bare, Kithd, KithdPromises] + PEERS
@@ -16,9 +16,9 @@ class Plan:
     """How long to look: windows and rounds in a window, by interval"""
 
     def __init__(self, quick):
-        self.windows = {1: 2 if quick else 3, 10: 1 if quick else 2}
-        self.windows_many = {1: 1 if quick else 2, 10: 1}
-        self.rounds = {1: 2 if quick else 4, 10: 1}
+        self.windows = {1: 3 if quick else 6, 10: 1 if quick else 2}
+        self.windows_many = {1: 2 if quick else 4, 10: 1}
+        self.rounds = {1: 1 if quick else 2, 10: 1}
         self.rounds_traced = 2 if quick else 3
         self.quick = quick
 
@@ -36,10 +36,13 @@ def median(windows, key):
 def measure_windows(bench, program, interval, count, rounds):
     windows = []
     parts = program.parts()
+    whole = Snapshot(program.process.pid)
     for _ in range(count):
         between_ticks(interval)
         windows.append(window(program.process.pid, interval, rounds))
         program.check()
+    whole_us = (Snapshot(program.process.pid).cpu_ns - whole.cpu_ns) / 1000
+    parts = parts_between(parts, program.parts(), whole_us)
     rss, anonymous = memory(program.process.pid)
     result = {key: median(windows, key) for key in windows[0]}
     # What is written comes in bursts: all of it, over all of the time
@@ -55,19 +58,20 @@ def measure_windows(bench, program, interval, count, rounds):
             "windows_cpu_us": [w["cpu_us"] for w in windows],
             "system_calls": None,
             "values": None,
-            "parts": parts_between(parts, program.parts()),
+            "parts": parts,
         }
     )
     return result
 
 
-def parts_between(before, after):
-    """[{name, cpu_us, values}]: a call of each part, on average"""
-    found = []
+def parts_between(before, after, whole_us):
+    """[{name, cpu_us, values}]: a round of each part, on average, and what is left of the whole"""
+    found, counts = [], []
     for name, part in after.items():
         old = before.get(name, {"calls": 0, "cpu_ns": 0, "samples": 0})
         calls = part["calls"] - old["calls"]
         if calls > 0:
+            counts.append(calls)
             found.append(
                 {
                     "name": name,
@@ -75,7 +79,12 @@ def parts_between(before, after):
                     "values": (part["samples"] - old["samples"]) / calls,
                 }
             )
-    return sorted(found, key=lambda part: -part["cpu_us"])
+    found.sort(key=lambda part: -part["cpu_us"])
+    if found:
+        # Most parts are called by the tick alone.
+        rest = whole_us / statistics.median(counts) - sum(part["cpu_us"] for part in found)
+        found.append({"name": "loop, wake-up", "cpu_us": rest, "values": None})
+    return found
 
 
 def measure_program(bench, program, interval, plan, traced=True):

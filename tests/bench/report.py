@@ -95,9 +95,6 @@ def parts_table(rows):
     if not r or not r["parts"]:
         return []
     lines = [[p["name"], number(p["cpu_us"], 1), number(p["values"])] for p in r["parts"]]
-    told = sum(p["cpu_us"] for p in r["parts"])
-    lines.append(["all of them", number(told, 1), ""])
-    lines.append(["loop, wake-up", number(r["cpu_us"] - told, 1), ""])
     return ["", "kithd at 1 s, by plugin (kith cost)"] + aligned(["plugin", "CPU us/round", "values"], lines)
 
 
