@@ -82,7 +82,7 @@ static int main_start(struct daemon *d)
 {
 	int r;
 
-	if ((r = start_directories(d)) < 0 || (r = start_lock(d)) < 0 || (r = reload_first(d)) < 0)
+	if ((r = start_directories(d)) < 0 || (r = start_lock(d)) < 0)
 		return r;
 	if ((r = loop_new(&d->loop)) < 0 || (r = model_new(&d->model)) < 0)
 		return r;
@@ -90,16 +90,16 @@ static int main_start(struct daemon *d)
 	if ((r = loop_signal(d->loop, SIGTERM, stop_cb, d, &d->signals[0])) < 0 ||
 	    (r = loop_signal(d->loop, SIGINT, stop_cb, d, &d->signals[1])) < 0)
 		return r;
-	if ((r = netlink_source_new(d->loop, &d->netlink)) < 0 || (r = process_source_new(d->loop, &d->process)) < 0 ||
-	    (r = file_source_new(d->loop, &d->file)) < 0)
+	/* The configuration is watched before it is read: what comes in between is seen. */
+	if ((r = file_source_new(d->loop, &d->file)) < 0 || (r = reload_start(d)) < 0 || (r = reload_first(d)) < 0)
+		return r;
+	if ((r = netlink_source_new(d->loop, &d->netlink)) < 0 || (r = process_source_new(d->loop, &d->process)) < 0)
 		return r;
 	if ((r = main_host(d)) < 0 || (r = host_load_all(d->host, d->options.plugin_dirs, d->options.n_plugin_dirs)) < 0)
 		return r;
 	if ((r = promised_start(d)) < 0)
 		return r;
-	if ((r = reload_start(d)) < 0 || (r = main_control(d)) < 0)
-		return r;
-	return 0;
+	return main_control(d);
 }
 
 static void main_stop(struct daemon *d)
@@ -132,6 +132,8 @@ static int main_run(struct daemon *d)
 {
 	int r;
 
+	/* Until the configuration is watched there is nothing to read again. */
+	signal(SIGHUP, SIG_IGN);
 	d->started = clock_wall();
 	r = main_start(d);
 	if (r == 0) {

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from kithtest import (BUNDLES, DEADLINE, KITHD, TEST_PLUGINS, Skip, Suite, environment, sanitized, wait_for)  # noqa: E402
@@ -115,6 +114,20 @@ with suite.check("readiness and the end are told to the supervisor's socket"):
         d.stop()
         assert "STOPPING=1" in listener.recv(4096).decode().splitlines()
     listener.close()
+
+
+with suite.check("SIGHUP while it starts does not end it"):
+    for _ in range(5):
+        d = suite.daemon()
+        with open(d.log_path, "a") as log:
+            d.process = d.spawn("-f", stdout=log, stderr=log)
+        suite.daemons.append(d)
+        lock = os.path.join(d.run, "kithd.lock")
+        while d.process.poll() is None and not (os.path.exists(lock) and os.path.getsize(lock)):
+            pass
+        d.process.send_signal(signal.SIGHUP)
+        wait_for("kithd to start", d.is_ready, alive=d)
+        d.stop()
 
 
 def background(d):
