@@ -605,6 +605,7 @@ int isolated_run(struct daemon *d)
 {
 	struct isolated *i;
 	int r = isolated_bind();
+	bool failed;
 
 	if (r < 0 || d->options.n_plugin_dirs != 1) {
 		fprintf(stderr, "kithd: --isolated is for kithd itself; isolated = true in a plugin's section makes it use it\n");
@@ -628,6 +629,7 @@ int isolated_run(struct daemon *d)
 		log_err("the process of plugin %s does not start: %s", d->options.isolated, strerror(-r));
 	}
 	isolated_stop(i);
+	failed = i->failed;
 	free(i);
-	return r < 0 ? 1 : 0;
+	return r < 0 || failed ? 1 : 0;
 }

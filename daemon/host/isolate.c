@@ -123,20 +123,17 @@ static void out_done(struct isolate *i)
 	isolate_listen(i, LOOP_READ | LOOP_WRITE);
 }
 
-static void wanted_cb_text(struct isolate_family *f, const char *instance, bool wanted)
-{
-	size_t at = wire_begin(&f->isolate->out, WIRE_WANT);
-
-	wire_put_u32(&f->isolate->out, f->number);
-	wire_put_u32(&f->isolate->out, wanted);
-	wire_put_text(&f->isolate->out, instance, NAME_INSTANCE_MAX);
-	wire_end(&f->isolate->out, at);
-	out_done(f->isolate);
-}
-
 static int wanted_cb(const char *instance, int wanted, void *user)
 {
-	wanted_cb_text(user, instance, wanted != 0);
+	struct isolate_family *f = user;
+	struct buf *out = &f->isolate->out;
+	size_t at = wire_begin(out, WIRE_WANT);
+
+	wire_put_u32(out, f->number);
+	wire_put_u32(out, wanted != 0);
+	wire_put_text(out, instance, NAME_INSTANCE_MAX);
+	wire_end(out, at);
+	out_done(f->isolate);
 	return 0;
 }
 
@@ -192,6 +189,18 @@ static void on_hello(struct isolate *i, struct wire_in *in)
 	i->hello = true;
 }
 
+/* What is wanted of this family is told to the child, from now on. */
+static int isolate_wants(struct isolate *i, uint32_t family)
+{
+	struct isolate_family *f = malloc(sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	*f = (struct isolate_family){ i, family };
+	i->families[family] = f;
+	return watch_add_wanted(&i->plugin->table, family, wanted_cb, f, NULL);
+}
+
 static void on_family(struct isolate *i, struct wire_in *in)
 {
 	struct plugin *p = i->plugin;
@@ -212,13 +221,8 @@ static void on_family(struct isolate *i, struct wire_in *in)
 		isolate_kill(i, "there is no memory for its families");
 	else if (r < 0)
 		in->bad = true;
-	if (r == 0) {
-		i->families[ours] = malloc(sizeof(*i->families[ours]));
-		if (i->families[ours]) {
-			*i->families[ours] = (struct isolate_family){ i, ours };
-			watch_add_wanted(&p->table, ours, wanted_cb, i->families[ours], NULL);
-		}
-	}
+	if (r == 0 && isolate_wants(i, ours) < 0)
+		isolate_kill(i, "there is no memory for its families");
 	if (r != -EBADMSG)
 		wire_family_free(&f);
 }

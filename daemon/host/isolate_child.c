@@ -90,6 +90,8 @@ static void exit_cb(pid_t pid, int status, void *user)
 
 	(void)pid;
 	strcpy(name, c->name);
+	/* What it left behind in its group goes with it. */
+	kill(-c->pid, SIGKILL);
 	c->exit = NULL; /* the loop takes this one itself */
 	child_free(c);
 	if (i)
@@ -212,6 +214,8 @@ static bool child_reap(pid_t pid, int64_t by)
 		close(p.fd);
 	}
 	ended = waitpid(pid, NULL, WNOHANG) != 0;
+	if (ended)
+		kill(-pid, SIGKILL);
 	return ended;
 }
 

@@ -92,6 +92,12 @@ static void obey(struct wild *w, const char *word)
 	else if (!strcmp(word, "loop"))
 		for (;;)
 			usleep(1000);
+	else if (!strcmp(word, "flood"))
+		for (;;) /* signs of life, well made */
+			send(SOCKET, "\x08\x00\x00\x00\x09\x00\x00\x00", 8, 0);
+	else if (!strcmp(word, "fork") && fork() == 0)
+		for (;;)
+			pause();
 	else if (!strcmp(word, "sleep"))
 		sleep(3);
 	else if (!strcmp(word, "record"))
