@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define RESYNC_SHARE 200 /* percent of the rest that the budget asks for: its callbacks need some of it too */
 #define RESYNC_REST_MAX (10 * NS_PER_S)
 
 struct plugin *plugin_new(struct host *h, const char *name, const char *path, unsigned folder)
@@ -430,7 +431,7 @@ void plugin_resync(struct plugin *p)
 	r = p->d.resync(p->instance);
 	cpu = clock_thread_cpu();
 	account_leave(p, NULL, mark, cpu, r);
-	rest = (double)(cpu - mark.cpu) * 100 / p->cpu_budget;
+	rest = (double)(cpu - mark.cpu) * RESYNC_SHARE / p->cpu_budget;
 	p->resync_at = clock_mono() + (rest < (double)RESYNC_REST_MAX ? (int64_t)rest : RESYNC_REST_MAX);
 	if (r < 0)
 		plugin_say(p, KITH_WARNING, "resync failed: %s", strerror(-r));
