@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs every test of the build and counts.
 
-A test is a program of automake's TESTS. What it prints is counted: libcheck's summary, or TAP lines ("ok", "not ok", "# SKIP why"). One that
+A test is a program of automake's TESTS. Those of PLAIN_ONLY run in the build without sanitizers (--plain), those of PLAIN_TOO in both. What it prints is counted: libcheck's summary, or TAP lines ("ok", "not ok", "# SKIP why"). One that
 prints neither counts as one, by its exit status; 77 is a skip. A skip that tests/expected-skips does not list is a failure.
 """
 import argparse
@@ -18,6 +18,11 @@ TIME_LIMIT = 420
 CHECK_SUMMARY = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.M)
 TAP_LINE = re.compile(r"^(not ok|ok)\b(.*)$", re.M)
 SANITIZER = re.compile(r"(ERROR: (Address|Leak)Sanitizer|runtime error:)")
+
+
+# valgrind and the count of allocations want kithd as it is shipped; loading and unloading is to be seen both ways.
+PLAIN_ONLY = ["tests/host/test_valgrind.py", "tests/kernel/test_idle.py"]
+PLAIN_TOO = ["tests/host/test_third_party.py", "tests/unit/test_promises_random"]
 
 
 class Result:
@@ -69,8 +74,8 @@ def count(result, status):
         result.why = "a sanitizer complained"
 
 
-def run_one(name, source, build):
-    result = Result(name)
+def run_one(name, source, build, label=""):
+    result = Result(name + label)
     path = os.path.join(build, name)
     if not os.path.exists(path):
         path = os.path.join(source, name)
@@ -110,6 +115,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("--source", required=True)
+    parser.add_argument("--plain", help="a build without sanitizers")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     names = [n for n in tests_of(args.build) if not args.names or any(want in n for want in args.names)]
@@ -118,10 +124,13 @@ def main():
         return 1
     # The long ones first, so that the two at a time end together.
     names.sort(key=lambda n: not (n.endswith(".py")))
+    runs = [(n, args.build, "") for n in names if not (args.plain and n in PLAIN_ONLY)]
+    if args.plain:
+        runs = [(n, args.plain, " (plain)") for n in names if n in PLAIN_ONLY + PLAIN_TOO] + runs
     expected = expected_skips(args.source)
     results = []
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-        for future in concurrent.futures.as_completed([pool.submit(run_one, n, args.source, args.build) for n in names]):
+        for future in concurrent.futures.as_completed([pool.submit(run_one, n, args.source, build, label) for n, build, label in runs]):
             result = future.result()
             report(result, expected)
             results.append(result)
