@@ -6,7 +6,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import PLUGINS, TEST_PLUGINS, Suite, install, sanitized, wait_for, write_file  # noqa: E402
+from kithtest import PLUGINS, TEST_PLUGINS, Skip, Suite, install, sanitized, wait_for, write_file  # noqa: E402
 
 suite = Suite()
 both = (PLUGINS, TEST_PLUGINS)
@@ -353,6 +353,29 @@ with suite.check("dropped in, replaced and removed 50 times: always its newest c
         for what in ("fds", "memfds", "plugin maps"):
             assert after[what] == before[what], (what, before, after)
         assert sanitized() or after["anonymous"] < before["anonymous"] + 256, (before, after)
+
+with suite.check("each end in a row makes the next start later"):
+    with wild() as d:
+        for after in (1, 2):
+            pid_of(d, "wild")
+            give(d, "exit")
+            d.wait_log("plugin wild: its process ended with status 7; it is started again in %d s" % after)
+        pid_of(d, "wild")
+
+with suite.check("a user without rights can isolate, too"):
+    if os.geteuid() != 0:
+        raise Skip("needs root, to be somebody else")
+    public = suite.public()
+    with suite.daemon(conf="interval = 100ms\nplugin load { isolated = true }\n", plugins=(os.path.join(public, "plugins"),),
+                      user=True, program=os.path.join(public, "kithd")) as d:
+        pid = pid_of(d, "load")
+        d.wait_series("load:1m")
+        os.kill(pid, signal.SIGKILL)
+        d.wait_log("plugin load: its process was killed by signal 9")
+        assert pid_of(d, "load") != pid
+        left = list(children(d.process.pid))
+        d.kill()
+        wait_for("its process to end", lambda: not any(alive(p) for p in left))
 
 with suite.check("kithd --isolated is for kithd alone"):
     d = suite.daemon(bare=True, args=["--isolated", "load", "--plugin-dir", PLUGINS])
