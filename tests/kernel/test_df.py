@@ -129,13 +129,13 @@ with suite.check("a file system that asks a program is there, and its promise ke
 
 with suite.check("when it hangs its promise goes from kept to unknown; that is recorded and shown"):
     need_fuse()
-    fuses[0].hang()
     at = len(watch.lines)
+    fuses[0].hang()
     wait_for("its promise", lambda: assessment(d, hung) == "unknown", alive=d)
     moved = [x for x in watch.lines if x["kind"] == "transition" and x["promiser"] == "df:" + hung]
     assert (moved[-1]["from"], moved[-1]["to"]) == ("kept", "unknown"), moved
-    said = [x for x in watch.lines if x["kind"] == "record" and x["subject"] == "df:" + hung]
-    assert said and "does not answer" in said[-1]["message"], watch.lines
+    told = (lambda x: x["kind"] == "record" and x["subject"] == "df:" + hung and "does not answer" in x["message"])
+    wait_for("the record", lambda: any(told(x) for x in watch.lines[at:]), alive=d)
     plugin = d.plugin("df")[0]
     assert plugin["state"] == "running" and hung in plugin["reason"], plugin
     answered = fuses[0].answered
