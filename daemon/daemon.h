@@ -54,6 +54,7 @@ struct daemon {
 	struct control *control;
 	struct loop_watch *signals[3];
 	/* promised.c */
+	bool promises_loaded; /* once at least */
 	struct loop_watch *promise_timer, *promise_reload;
 	struct file_sub *promise_subs[OPTION_DIRS_MAX];
 	struct model_observer observer;

@@ -82,8 +82,6 @@ static int main_start(struct daemon *d)
 {
 	int r;
 
-	if ((r = start_directories(d)) < 0 || (r = start_lock(d)) < 0)
-		return r;
 	if ((r = loop_new(&d->loop)) < 0 || (r = model_new(&d->model)) < 0)
 		return r;
 	d->children.loop = d->loop;
@@ -135,6 +133,11 @@ static int main_run(struct daemon *d)
 	/* Until the configuration is watched there is nothing to read again. */
 	signal(SIGHUP, SIG_IGN);
 	d->started = clock_wall();
+	/* These two say themselves what is wrong. */
+	if ((r = start_directories(d)) < 0 || (r = start_lock(d)) < 0) {
+		main_stop(d);
+		return 1;
+	}
 	r = main_start(d);
 	if (r == 0) {
 		log_notice("kithd " PACKAGE_VERSION " runs: %zu promises, control socket %s", promises_count(d->promises), d->socket);

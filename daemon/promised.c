@@ -133,6 +133,43 @@ static void promised_record(struct daemon *d, enum kith_priority priority, const
 	model_record(d->model, &record);
 }
 
+static void promised_say(struct daemon *d, bool bad, const struct buf *line)
+{
+	log_line(bad ? LOG_LEVEL_ERR : LOG_LEVEL_INFO, "%s", buf_text(line));
+	promised_record(d, bad ? KITH_ERR : KITH_INFO, buf_text(line));
+}
+
+static bool has_fault(const struct faults *faults, const char *path)
+{
+	for (const struct fault *f = faults->first; f; f = f->next)
+		if (!f->warning && !strcmp(f->file, path))
+			return true;
+	return false;
+}
+
+/*
+ * At the start there is no older set to go on with: files without a fault of their own are held, the others left out. A fault that shows only then
+ * (two files of which one was left out) leaves all out.
+ */
+static int promised_load_sound(struct daemon *d, const struct promises_file *files, size_t n, const struct faults *faults)
+{
+	struct promises_file *sound = calloc(n ? n : 1, sizeof(*sound));
+	struct faults more = { 0 };
+	size_t n_sound = 0;
+	int r = -ENOMEM;
+
+	for (size_t i = 0; sound && i < n; i++)
+		if (!has_fault(faults, files[i].path))
+			sound[n_sound++] = files[i];
+	if (sound)
+		r = promises_load(d->promises, sound, n_sound, clock_wall(), &more);
+	if (r < 0)
+		faults_log(&more);
+	faults_free(&more);
+	free(sound);
+	return r;
+}
+
 void promised_load(struct daemon *d)
 {
 	struct promises_file *files = NULL;
@@ -149,16 +186,18 @@ void promised_load(struct daemon *d)
 	model_set_now(d->model, clock_wall());
 	r = promises_load(d->promises, files, n, clock_wall(), &faults);
 	faults_log(&faults);
-	if (r < 0) {
-		buf_printf(&line, "%u faults in the promises: %zu that were there go on; kithd -t shows each", faults.n_errors,
-		           promises_count(d->promises));
-		log_err("%s", buf_text(&line));
-		promised_record(d, KITH_ERR, buf_text(&line));
+	if (r < 0 && !d->promises_loaded) {
+		promised_load_sound(d, files, n, &faults);
+		buf_printf(&line, "%u fault%s in the promises: the files that have them are left out, %zu promises are held; kithd -t shows each",
+		           faults.n_errors, faults.n_errors == 1 ? "" : "s", promises_count(d->promises));
+	} else if (r < 0) {
+		buf_printf(&line, "%u fault%s in the promises: the %zu that were there go on; kithd -t shows each", faults.n_errors,
+		           faults.n_errors == 1 ? "" : "s", promises_count(d->promises));
 	} else {
 		buf_printf(&line, "%zu promises from %zu files", promises_count(d->promises), n);
-		log_info("%s", buf_text(&line));
-		promised_record(d, KITH_INFO, buf_text(&line));
 	}
+	d->promises_loaded = true;
+	promised_say(d, r < 0, &line);
 	buf_free(&line);
 	faults_free(&faults);
 	promised_free_files(files, n);

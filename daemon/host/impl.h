@@ -157,6 +157,9 @@ struct host {
 	struct loop_watch *chores;  /* stops and resyncs that cannot run within a callback, resyncs that have to wait */
 	bool chores_due, closing;
 	struct faults *describe;    /* `kithd -t`: plugins are described, none is started */
+	struct opened *opened;      /* files of plugins */
+	uint64_t tick;              /* number of the tick, from 1 */
+	bool in_tick;
 	char *buffer;               /* of kith_host.read */
 	size_t buffer_size;
 	uint32_t most_series;       /* that there were since memory was last given back */
@@ -164,6 +167,12 @@ struct host {
 	struct isolate_child *isolated; /* processes, also those about to end */
 	unsigned char *datagram;    /* of isolate.c */
 };
+
+/* reading.c: open, root and read of plugin.h */
+int reading_open(const struct kith_host *t, const char *path);
+const char *reading_root(const struct kith_host *t);
+int reading_read(const struct kith_host *t, int fd, char **ret_text, size_t *ret_length);
+void reading_forget(struct plugin *p);
 
 /* table.c: plugin.h's functions */
 void table_init(struct plugin *p);

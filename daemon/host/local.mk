@@ -8,6 +8,7 @@ libkith_a_SOURCES += \
 	daemon/host/library.c \
 	daemon/host/needs.c \
 	daemon/host/plugin.c \
+	daemon/host/reading.c \
 	daemon/host/spawn.c daemon/host/spawn.h \
 	daemon/host/table.c \
 	daemon/host/tick.c \

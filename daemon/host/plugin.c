@@ -362,6 +362,7 @@ void plugin_release(struct plugin *p)
 	work_forget(p);
 	plugin_spawn_forget(p);
 	watch_drop_all(p);
+	reading_forget(p);
 	plugin_undeclare(p);
 	free(p->note);
 	free(p->capped);

@@ -2,19 +2,15 @@
 #include "host/impl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 
-#define READ_BUFFER_FIRST (16u << 10)
-#define READ_BUFFER_MAX (4u << 20)
 #define RECORD_FIELDS_MAX 32
 #define RECORD_RATE 200.   /* records a second a plugin, over time */
 #define RECORD_BURST 2000.
@@ -155,59 +151,6 @@ static int t_spawn(const struct kith_host *t, const char *const argv[], int64_t 
 	return plugin_spawn(table_plugin(t), argv, timeout, done, user);
 }
 
-static const char *t_root(const struct kith_host *t)
-{
-	const struct conf *conf = table_plugin(t)->host->parts.conf;
-
-	return conf && conf->root ? conf->root : "";
-}
-
-static int t_open(const struct kith_host *t, const char *path)
-{
-	char full[4096];
-	int fd;
-
-	if (*path != '/' || snprintf(full, sizeof(full), "%s%s", t_root(t), path) >= (int)sizeof(full))
-		return -EINVAL;
-	fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return fd < 0 ? -errno : fd;
-}
-
-static int t_read(const struct kith_host *t, int fd, char **ret_text, size_t *ret_length)
-{
-	struct host *h = table_plugin(t)->host;
-	size_t length = 0;
-	ssize_t n;
-
-	for (;;) {
-		if (length + 1 >= h->buffer_size) {
-			size_t size = h->buffer_size ? h->buffer_size * 2 : READ_BUFFER_FIRST;
-			char *larger;
-
-			if (size > READ_BUFFER_MAX)
-				return -EFBIG;
-			larger = realloc(h->buffer, size);
-			if (!larger)
-				return -ENOMEM;
-			h->buffer = larger;
-			h->buffer_size = size;
-		}
-		n = pread(fd, h->buffer + length, h->buffer_size - length - 1, (off_t)length);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		length += (size_t)n;
-	}
-	h->buffer[length] = '\0';
-	*ret_text = h->buffer;
-	if (ret_length)
-		*ret_length = length;
-	return 0;
-}
-
 static const struct conf_option *option_of(const struct kith_host *t, const char *name)
 {
 	struct plugin *p = table_plugin(t);
@@ -320,9 +263,9 @@ void table_init(struct plugin *p)
 		.netlink_dump = t_netlink_dump,
 		.work = t_work,
 		.spawn = t_spawn,
-		.open = t_open,
-		.root = t_root,
-		.read = t_read,
+		.open = reading_open,
+		.root = reading_root,
+		.read = reading_read,
 		.option_bool = t_option_bool,
 		.option_number = t_option_number,
 		.option_string = t_option_string,

@@ -65,6 +65,8 @@ static void tick_cb(int64_t at, int64_t jump, void *user)
 	/* A few ms early by rounding is not a round missed. */
 	until = at > now ? at : now;
 	model_set_now(h->parts.model, now);
+	h->tick++;
+	h->in_tick = true;
 	if (jump) {
 		model_jump(h->parts.model, jump);
 		if (h->parts.on_jump)
@@ -78,6 +80,7 @@ static void tick_cb(int64_t at, int64_t jump, void *user)
 		model_expire(h->parts.model, &p->owner, now);
 		table_say_dropped(p);
 	}
+	h->in_tick = false;
 	if (h->parts.on_tick)
 		h->parts.on_tick(now, h->parts.user);
 	tick_trim(h);

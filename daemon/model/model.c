@@ -35,7 +35,7 @@ struct want {
 struct model {
 	struct family *families; /* uthash, in order of declaration */
 	struct slot *slots;
-	uint32_t n_slots, size_slots, free_slot;
+	uint32_t n_slots, size_slots, free_slot, last_free;
 	int64_t now;
 	uint64_t serial, n_records;
 	struct model_observer *observers;
@@ -290,6 +290,8 @@ static int slot_take(struct model *m, uint32_t *ret_slot)
 	if (m->free_slot) {
 		*ret_slot = m->free_slot;
 		m->free_slot = m->slots[m->free_slot].next_free;
+		if (!m->free_slot)
+			m->last_free = 0;
 		return 0;
 	}
 	if (m->n_slots >= ID_SLOT_MASK)
@@ -312,8 +314,13 @@ static void slot_give(struct model *m, uint32_t slot)
 {
 	m->slots[slot].instance = NULL;
 	m->slots[slot].generation = (m->slots[slot].generation + 1) % ID_GENERATIONS;
-	m->slots[slot].next_free = m->free_slot;
-	m->free_slot = slot;
+	/* Behind the others: the longer it lies idle, the longer its old ids stay known as stale. */
+	m->slots[slot].next_free = 0;
+	if (m->last_free)
+		m->slots[m->last_free].next_free = slot;
+	else
+		m->free_slot = slot;
+	m->last_free = slot;
 }
 
 static bool instance_name_valid(const char *name)

@@ -184,4 +184,12 @@ with suite.check("what runs when the daemon ends, ends with it"):
     d.stop()
     wait_for("the program to end", gone)
 
+with suite.check("a file with a fault at the start leaves out itself alone, and says so"), \
+        suite.daemon(conf="interval = 100ms\n", promises={
+            "bad.promise": "bundle bad { promise p { promiser load keep load:1m > } }\n",
+            "good.promise": "bundle good { promise p { promiser load keep load:1m >= 0 } }\n"}) as d:
+    d.wait_promise("good.p", "kept")
+    assert d.promise("bad.p") is None
+    assert len(d.lines(r"bad\.promise:1:\d+: ")) == 1 and len(d.lines("are left out, 1 promises are held")) == 1, d.log()
+
 suite.end()
