@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034,SC2086
 # Shell functions for ./try and ./check: Debian packages that are missing are installed, and named.
 
 packages_build="gcc make autoconf automake pkg-config libc6-dev libev-dev libprotobuf-c-dev protobuf-c-compiler
@@ -42,9 +43,18 @@ packages_install()
 		policy=/usr/sbin/policy-rc.d
 		printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
 	fi
+	# Without systemd running, pcp's own script fails over systemctl, which has nothing to do there.
+	stub=$(mktemp -d)
+	if [ ! -d /run/systemd/system ]; then
+		printf '#!/bin/sh\nexit 0\n' >"$stub/systemctl" && chmod 755 "$stub/systemctl"
+	fi
 	status=0
-	{ apt-get update -q && apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1 || status=$?
+	{
+		apt-get update -q && apt-get install -q -y --no-install-recommends \
+			-o "DPkg::Path=$stub:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" $missing
+	} >"$log" 2>&1 || status=$?
 	[ -z "$policy" ] || rm -f "$policy"
+	rm -rf "$stub"
 	if [ $status -ne 0 ]; then
 		tail -n 20 "$log" >&2
 		echo "apt-get failed (above); the whole of its output is in $log" >&2
