@@ -76,7 +76,7 @@ static const struct kith_metric metrics[N_METRICS] = {
 	[HUGEPAGES_TOTAL] = { "hugepages_total", BYTES("set aside as huge pages of the default size") },
 	[HUGEPAGES_FREE] = { "hugepages_free", BYTES("the part of these that nobody has taken") },
 	[HUGEPAGES_RESERVED] = { "hugepages_reserved", BYTES("the part of the free ones that is promised") },
-	[USED] = { "used", BYTES("total without free, buffers, cached and slab_reclaimable") },
+	[USED] = { "used", BYTES("total without free, buffers, cached and both slabs") },
 	[USED_PERCENT] = { "used_percent", "%", "used in percent of total", NULL, KITH_GAUGE, 0 },
 	[AVAILABLE_PERCENT] = { "available_percent", "%", "available in percent of total", NULL, KITH_GAUGE, 0 },
 };
@@ -95,15 +95,15 @@ struct state {
 /* In place: `v` has N_KEYS numbers as the kernel gives them, and room for N_METRICS values */
 static void work_out(double *v)
 {
-	double hugepage = v[HUGEPAGE_SIZE] * 1024, reclaimable; /* its place is USED's from here on */
+	double hugepage = v[HUGEPAGE_SIZE] * 1024, unused; /* its place is USED's from here on */
 	unsigned i;
 
 	for (i = 0; i < HUGEPAGES_TOTAL; i++)
 		v[i] *= 1024; /* kB of the kernel's is KiB */
 	for (; i <= HUGEPAGES_RESERVED; i++)
 		v[i] *= hugepage; /* these count pages */
-	reclaimable = v[FREE] + v[BUFFERS] + v[CACHED] + v[SLAB_RECLAIMABLE];
-	v[USED] = reclaimable <= v[TOTAL] ? v[TOTAL] - reclaimable : (double)NAN;
+	unused = v[FREE] + v[BUFFERS] + v[CACHED] + v[SLAB_RECLAIMABLE] + v[SLAB_UNRECLAIMABLE];
+	v[USED] = unused <= v[TOTAL] ? v[TOTAL] - unused : (double)NAN;
 	v[USED_PERCENT] = v[TOTAL] > 0 ? 100 * v[USED] / v[TOTAL] : (double)NAN;
 	v[AVAILABLE_PERCENT] = v[TOTAL] > 0 ? 100 * v[AVAILABLE] / v[TOTAL] : (double)NAN;
 }

@@ -1,7 +1,7 @@
 /*
  * swap: how much of it there is and how much is used, from sysinfo(2), which costs a tenth of reading /proc/meminfo;
- * and what goes in and out, from /proc/vmstat, which is dear: read only on a host that has swap, and rarely unless
- * somebody names these series.
+ * and what goes in and out, from /proc/vmstat, which is dear: read rarely unless somebody names these series, and once
+ * on a host that has no swap.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -50,6 +50,8 @@ struct state {
 	bool recorded; /* below another root: its files speak, not this kernel */
 	uint32_t io_every, wait; /* ticks; 0: the next one */
 	unsigned wanted;
+	bool at_rest; /* no swap, and `last` was read since */
+	double last[N_METRICS]; /* of which in and out are kept */
 	double page_size;
 	kith_id id;
 	uint32_t memory_at[N_MEMORY], io_at[KITH_COUNT(io_keys)];
@@ -101,6 +103,25 @@ static bool due(struct state *s)
 	return true;
 }
 
+/* Nothing goes in or out where there is no swap: what went before it was taken away is read once and holds. */
+static int values_at_rest(struct state *s, double *v)
+{
+	int r;
+
+	v[CACHED] = 0;
+	if (s->vmstat < 0 || (s->io_every == 0 && s->wanted == 0))
+		return 0;
+	if (!s->at_rest) {
+		r = read_vmstat(s, s->last);
+		if (r < 0)
+			return r;
+		s->at_rest = true;
+	}
+	v[IN] = s->last[IN];
+	v[OUT] = s->last[OUT];
+	return 0;
+}
+
 static int sample(void *user)
 {
 	struct state *s = user;
@@ -122,6 +143,7 @@ static int sample(void *user)
 		return r;
 	v[USED] = v[FREE] <= v[TOTAL] ? v[TOTAL] - v[FREE] : 0;
 	if (v[TOTAL] > 0) {
+		s->at_rest = false;
 		v[USED_PERCENT] = 100 * v[USED] / v[TOTAL];
 		v[FREE_PERCENT] = 100 - v[USED_PERCENT];
 		if (due(s)) {
@@ -130,7 +152,7 @@ static int sample(void *user)
 				r = read_vmstat(s, v);
 		}
 	} else {
-		v[CACHED] = (double)NAN;
+		r = values_at_rest(s, v);
 	}
 	if (r < 0)
 		return r;

@@ -182,7 +182,7 @@ END_TEST
 START_TEST(memory_recorded)
 {
 	struct fake_host *f = sampled("memory", "linux-6.18");
-	double used = KIB * (24684084 - 24399268 - 748 - 100924 - 73456);
+	double used = KIB * (24684084 - 24399268 - 748 - 100924 - 73456 - 22732);
 
 	EXPECT(f, { "memory:total", KIB * 24684084 }, { "memory:free", KIB * 24399268 },
 	       { "memory:available", KIB * 24361952 }, { "memory:buffers", KIB * 748 },
@@ -200,6 +200,7 @@ START_TEST(memory_recorded)
 }
 END_TEST
 
+#define USED_4_14 (KIB * (16326928 - 2000000 - 500000 - 6000000 - 600000 - 200000))
 START_TEST(memory_shapes)
 {
 	struct fake_host *f;
@@ -210,18 +211,17 @@ START_TEST(memory_shapes)
 	ck_assert_int_eq(fake_host_sample(f), 0);
 	EXPECT(f, { "memory:hugepages_total", 512 * 2048 * KIB }, { "memory:hugepages_free", 500 * 2048 * KIB },
 	       { "memory:hugepages_reserved", 7 * 2048 * KIB }, { "memory:anonymous_huge", KIB * 1024000 },
-	       { "memory:free", KIB * 2000000 }, { "memory:used", KIB * (16326928 - 2000000 - 500000 - 6000000 - 600000) },
+	       { "memory:free", KIB * 2000000 }, { "memory:used", USED_4_14 },
 	       { "memory:per_cpu", NAN });
 	/* all behind MemFree has moved by a character; Buffers and Cached have changed places */
 	plugin_copy("hand-4.14-later", "/proc/meminfo", root);
 	ck_assert_int_eq(fake_host_sample(f), 0);
-	EXPECT(f, { "memory:free", KIB * 10000000 }, { "memory:committed", KIB * 12000000 }, { "memory:used",
-	         KIB * (16326928 - 2000000 - 500000 - 6000000 - 600000) });
+	EXPECT(f, { "memory:free", KIB * 10000000 }, { "memory:committed", KIB * 12000000 }, { "memory:used", USED_4_14 });
 	ck_assert_uint_eq(fake_host_puts(f, "memory:used"), 1); /* more was free than there is: nonsense is not put */
 	fake_write(root, "/proc/meminfo",
-	           "MemTotal: 100 kB\nCached: 20 kB\nMemFree: 10 kB\nSReclaimable: 5 kB\nBuffers: 1 kB\n");
+	           "MemTotal: 100 kB\nCached: 20 kB\nMemFree: 10 kB\nSReclaimable: 5 kB\nBuffers: 1 kB\nSUnreclaim: 3 kB\n");
 	ck_assert_int_eq(fake_host_sample(f), 0);
-	EXPECT(f, { "memory:used", KIB * 64 }, { "memory:cached", KIB * 20 }, { "memory:buffers", KIB });
+	EXPECT(f, { "memory:used", KIB * 61 }, { "memory:cached", KIB * 20 }, { "memory:buffers", KIB });
 	fake_write(root, "/proc/meminfo", "nothing\n");
 	ck_assert_int_lt(fake_host_sample(f), 0);
 	fake_host_free(f);
@@ -305,16 +305,19 @@ START_TEST(swap_values)
 	/* swapoff: nothing is left to have a percentage of */
 	plugin_copy("hand-4.14-later", "/proc/meminfo", root);
 	ck_assert_int_eq(fake_host_sample(f), 0);
-	EXPECT(f, { "swap:total", 0 }, { "swap:used", 0 }, { "swap:free", 0 });
-	ck_assert_uint_eq(fake_host_puts(f, "swap:total"), 2);
+	plugin_copy("hand-4.14-later", "/proc/vmstat", root);
+	ck_assert_int_eq(fake_host_sample(f), 0); /* read once */
+	EXPECT(f, { "swap:total", 0 }, { "swap:used", 0 }, { "swap:free", 0 }, { "swap:cached", 0 },
+	       { "swap:in", page * 1200 }, { "swap:out", page * 3400 });
+	ck_assert_uint_eq(fake_host_puts(f, "swap:total"), 3);
 	ck_assert_uint_eq(fake_host_puts(f, "swap:used_percent"), 1);
-	ck_assert_uint_eq(fake_host_puts(f, "swap:in"), 1);
+	ck_assert_uint_eq(fake_host_puts(f, "swap:in"), 3);
 	fake_host_free(f);
 	fake_tree_free(root);
 
 	f = sampled("swap", "linux-6.18");
-	EXPECT(f, { "swap:total", 0 }, { "swap:used_percent", NAN }, { "swap:free_percent", NAN }, { "swap:in", NAN },
-	       { "swap:cached", NAN });
+	EXPECT(f, { "swap:total", 0 }, { "swap:used_percent", NAN }, { "swap:free_percent", NAN }, { "swap:in", 0 },
+	       { "swap:out", 0 }, { "swap:cached", 0 });
 	fake_host_free(f);
 }
 END_TEST
