@@ -6,3 +6,4 @@ include tests/host/local.mk
 include tests/host/isolated.mk
 include tests/systemd/local.mk
 include tests/edges/local.mk
+include tests/peers/local.mk
