@@ -20,7 +20,7 @@ HZ = os.sysconf("SC_CLK_TCK")
 
 
 class Recorder:
-    """kith get '*:*:*', again and again: what it gave, by name. `condition`: what kithd is to have before this begins"""
+    """kith get '*:*:*', again and again: what it gave, by name"""
 
     def __init__(self, daemon):
         self.daemon = daemon
@@ -81,7 +81,7 @@ class Recorder:
 
 
 class Counter:
-    """Always between kith's value before and kith's value after. `back`: how far the peer may be behind, in kith's unit, and why is said"""
+    """Always between kith's value before and kith's value after. `back`: how far the peer may be behind, in kith's unit"""
 
     def __init__(self, name, unit, factor=1, back=0):
         self.name, self.unit, self.factor, self.back = name, unit, factor, back
@@ -210,3 +210,19 @@ def wait_judged(recorder, rules, values, deadline):
         if not wrong or time.monotonic() > end:
             return wrong
         time.sleep(0.3)
+
+
+def seen_when_off(recorder, rules, values, factor=1.05):
+    """Whether the comparison can fail at all: judges what the peer gave times `factor`. The keys that are seen to be wrong, and those
+    that are not. Left out are values to which that makes no difference beside their tolerance, or beside how they moved meanwhile"""
+    seen, unseen = [], []
+    for key, rule in rules.items():
+        tolerance = getattr(rule, "tolerance", 0)
+        if not isinstance(rule, (Counter, Gauge)) or callable(tolerance):
+            continue
+        off = [(at, v * factor) for at, v in values[key]]
+        mine = [v for _, v in recorder.of(rule.name)]
+        moved = max(mine) - min(mine) + tolerance
+        if min(v for _, v in values[key]) * rule.factor * (factor - 1) > 2 * moved:
+            (seen if judge(recorder, rule, off) else unseen).append(key)
+    return seen, unseen

@@ -3,6 +3,7 @@
 is one of kith's too, in the same unit after the conversion that the table says, and the same number."""
 import contextlib
 import glob
+import math
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from kithtest import Skip, Suite, wait_for  # noqa: E402
-from peertest import HZ, PAGE, Counter, Gauge, Peer, Processes, Recorder, Zero, wait_judged  # noqa: E402
+from peertest import HZ, PAGE, Counter, Gauge, Peer, Processes, Recorder, Zero, judge, seen_when_off, wait_judged  # noqa: E402
 
 MIB = 1 << 20
 DEADLINE = 25  # seconds until every value has to fit
@@ -212,8 +213,12 @@ class Csv:
                 for line in lines[1:]:
                     at, *numbers = line.split(",")
                     for field, number in zip(fields, numbers):
+                        if math.isnan(float(number)):
+                            continue  # collectd has no value then
                         values.setdefault((plugin, instance, kind, field), []).append((float(at), float(number)))
-        return values
+        # What has gone meanwhile (an interface, a mount) cannot be compared.
+        newest = max((v[-1][0] for v in values.values()), default=0)
+        return {key: v for key, v in values.items() if v[-1][0] > newest - 5}
 
 
 class MeanTime:
@@ -271,7 +276,7 @@ def compare(csv, recorder, peer):
     names = set(recorder.units)
     without = [key for key in csv.read() if not resolve(key, names)]
     wrong.update({key: "no counterpart in the table" for key in without})
-    return wrong, csv.read()
+    return wrong, csv.read(), rules()
 
 
 suite = Suite()
@@ -281,7 +286,7 @@ if not program:
         raise Skip("collectd is not installed")
     suite.end()
 
-wrong, values = {}, {}
+wrong, values, rules = {}, {}, {}
 with suite.check("collectd runs beside kithd and each of its plugins gives values"):
     folder = suite.folder()
     conf = os.path.join(folder, "collectd.conf")
@@ -294,7 +299,7 @@ with suite.check("collectd runs beside kithd and each of its plugins gives value
         try:
             wait_for("kith's first samples", lambda: recorder.of("load:1m"), alive=d)
             with Peer([program, "-f", "-C", conf], os.path.join(folder, "log")) as peer:
-                wrong, values = compare(Csv(os.path.join(folder, "csv")), recorder, peer)
+                wrong, values, rules = compare(Csv(os.path.join(folder, "csv")), recorder, peer)
         finally:
             recorder.end()
 
@@ -304,5 +309,11 @@ for plugin in PLUGINS:
         assert mine, "collectd gave no value"
         faults = ["%s-%s/%s %s: %s" % (*key, why) for key, why in sorted(wrong.items()) if key[0] == plugin]
         assert not faults, "\n".join(faults)
+
+with suite.check("a value of collectd's that is 5 % off would have been seen, and one without counterpart"):
+    seen, unseen = seen_when_off(recorder, rules, values)
+    assert not unseen and {key[0] for key in seen} >= {"cpu", "memory", "df", "processes", "vmem", "uptime"}, (seen, unseen)
+    assert resolve(("memory", "", "memory-new", "value"), set(recorder.units)) is None
+    assert judge(recorder, Gauge("memory:new", "B"), [(0, 0)]) == "kith has no series memory:new"
 
 suite.end()
