@@ -430,8 +430,11 @@ int links_resync(struct interface *p)
 
 	if (r < 0 && !p->retry)
 		r = p->h->watch_timer(p->h, RETRY_AFTER, 0, RETRY_AFTER / 2, on_retry, p, &p->retry);
-	/* -EINTR: links come and go faster than the kernel can list them. That is no fault. */
-	return error == -EINTR ? r : error;
+	/*
+	 * -EINTR: links come and go faster than the kernel can list them. -ETIMEDOUT: it is so busy with them that it says nothing. Neither is
+	 * a fault.
+	 */
+	return error == -EINTR || error == -ETIMEDOUT ? r : error;
 }
 
 void links_reconsider(struct interface *p)

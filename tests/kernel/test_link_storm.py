@@ -131,7 +131,8 @@ with suite.check("slowed by its budget perhaps, it is not stopped, and hears not
     wait_for("the link", lambda: kith_states(d).get("after") == "down", alive=d)
     p = d.plugin("interface")[0]
     assert p["state"] in ("running", "backed-off"), p
-    assert next(x for x in d.kith("cost")[1] if x["name"] == "interface")["failures"] == 0
+    failures = next(x for x in d.kith("cost")[1] if x["name"] == "interface")["failures"]
+    assert failures == 0, (failures, d.lines("plugin interface"))
     watch.end()
     d.stop()
 
