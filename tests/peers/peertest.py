@@ -1,8 +1,9 @@
 """What a peer measured, held against what kithd measured on the same host at the same time.
 
-A recorder asks kithd for everything, again and again. A peer's value of time T was read between kith's last sample from before T - SLACK and
-its first one from after T: a counter lies between these two; a gauge is, within its tolerance, one of kith's samples around T. A gauge
-may well jump between two looks at it on a host that is busy: one is right when ENOUGH of the peer's values fit.
+A recorder asks kithd for everything, again and again. A peer's value of time T was read between kith's last sample from before T - SLACK
+and its first one from after T: a counter lies between these two, always. A gauge is, within its tolerance, what kith's samples around T
+are, or between two of them that follow each other. On a host that is busy it may well go up and down between two looks at it: it is right
+when ENOUGH of the peer's values fit.
 """
 import datetime
 import os
@@ -101,8 +102,8 @@ class Counter:
 
 
 class Gauge:
-    """Within `tolerance` (in kith's unit; or what gives it) of one of kith's samples around it. `without`: a series of the same ticks that is
-    to be subtracted"""
+    """Within `tolerance` (in kith's unit; or what gives it) of kith's samples around it. `without`: a series of the same ticks that is to
+    be subtracted"""
 
     def __init__(self, name, unit, factor=1, tolerance=0, without=None):
         self.name, self.unit, self.factor, self.tolerance, self.without = name, unit, factor, tolerance, without
@@ -114,12 +115,11 @@ class Gauge:
             samples = recorder.near(self.name, at, self.without)
             if not samples:
                 continue
-            value = value * self.factor
-            if min(abs(value - x) for x in samples) <= tolerance + 1e-6 * abs(value):
+            value, room = value * self.factor, tolerance + 1e-6 * abs(value * self.factor)
+            if any(min(pair) - room <= value <= max(pair) + room for pair in zip(samples, samples[1:] or samples)):
                 fit += 1
             else:
-                wrong = "%.15g %s, more than %g away from %s of %s" % (value, self.unit, tolerance,
-                                                                     sorted(set(samples)), self.name)
+                wrong = "%.15g %s, more than %g away from %s of %s" % (value, self.unit, tolerance, samples, self.name)
         return fit, None if fit >= ENOUGH else wrong
 
 
@@ -224,5 +224,5 @@ def seen_when_off(recorder, rules, values, factor=1.05):
         mine = [v for _, v in recorder.of(rule.name)]
         moved = max(mine) - min(mine) + tolerance
         if min(v for _, v in values[key]) * rule.factor * (factor - 1) > 2 * moved:
-            (seen if judge(recorder, rule, off) else unseen).append(key)
+            (unseen if judge(recorder, rule, off) == "" else seen).append(key)
     return seen, unseen
