@@ -80,6 +80,7 @@ void start_unlock(struct daemon *d);
 
 /* promised.c: the promise engine's driver: files, deadlines, actions */
 int promised_start(struct daemon *d);
+void promised_log(struct daemon *d); /* from now on transitions are logged */
 void promised_stop(struct daemon *d);
 int promised_read(const struct options *o, struct promises_file **ret_files, size_t *ret_n);
 void promised_free_files(struct promises_file *files, size_t n);

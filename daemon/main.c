@@ -95,9 +95,10 @@ static int main_start(struct daemon *d)
 		return r;
 	if ((r = main_host(d)) < 0 || (r = host_load_all(d->host, d->options.plugin_dirs, d->options.n_plugin_dirs)) < 0)
 		return r;
-	if ((r = promised_start(d)) < 0)
+	if ((r = promised_start(d)) < 0 || (r = main_control(d)) < 0)
 		return r;
-	return main_control(d);
+	promised_log(d);
+	return 0;
 }
 
 static void main_stop(struct daemon *d)

@@ -327,8 +327,6 @@ int promised_start(struct daemon *d)
 	r = promises_new(d->model, &driver, &facts, &d->promises);
 	if (r < 0)
 		return r;
-	d->observer = (struct model_observer){ .user = d, .on_transition = transition_cb };
-	model_observe(d->model, &d->observer);
 	/* Watched before they are read: what comes in between is seen. */
 	for (size_t i = 0; i < d->options.n_promise_dirs; i++) {
 		r = file_subscribe(d->file, d->options.promise_dirs[i], true, KITH_FILE_CHANGED | KITH_FILE_ADDED | KITH_FILE_REMOVED,
@@ -341,6 +339,13 @@ int promised_start(struct daemon *d)
 	return 0;
 }
 
+/* After the control server: who waits for a transition hears of it before the log is written. */
+void promised_log(struct daemon *d)
+{
+	d->observer = (struct model_observer){ .user = d, .on_transition = transition_cb };
+	model_observe(d->model, &d->observer);
+}
+
 void promised_stop(struct daemon *d)
 {
 	for (size_t i = 0; i < d->options.n_promise_dirs; i++)
@@ -350,7 +355,7 @@ void promised_stop(struct daemon *d)
 		child_forget(d->actions->child);
 		action_free(d->actions);
 	}
-	if (d->promises)
+	if (d->observer.user)
 		model_unobserve(d->model, &d->observer);
 	promises_free(d->promises);
 	d->promises = NULL;
