@@ -2,17 +2,19 @@
 """The real collectd beside kithd: each value of collectd's plugins cpu, memory, load, interface, disk, df, processes, swap, vmem and uptime
 is one of kith's too, in the same unit after the conversion that the table says, and the same number."""
 import contextlib
+import copy
 import glob
 import math
 import os
 import re
 import shutil
 import socket
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import Skip, Suite, wait_for  # noqa: E402
+from kithtest import SOURCE, Skip, Suite, wait_for  # noqa: E402
 from peertest import HZ, PAGE, Counter, Gauge, Peer, Processes, Recorder, Zero, judge, seen_when_off, wait_judged  # noqa: E402
 
 MIB = 1 << 20
@@ -52,6 +54,10 @@ LoadPlugin csv
 	Verbose true
 </Plugin>
 """
+
+# What both can be given a recorded file of: collectd by a mount on it in a namespace of its own, kithd by its option root
+RECORDED = ["stat", "meminfo", "vmstat", "diskstats"]
+FROM_RECORDED = {"cpu", "memory", "disk", "swap", "vmem"}
 
 # collectd leaves nothing out by default.
 KITH_CONF = """
@@ -309,6 +315,41 @@ for plugin in PLUGINS:
         assert mine, "collectd gave no value"
         faults = ["%s-%s/%s %s: %s" % (*key, why) for key, why in sorted(wrong.items()) if key[0] == plugin]
         assert not faults, "\n".join(faults)
+
+with suite.check("namespaces: both read files with swap, guests and stolen time in them: the same values to the dot"):
+    tree = os.path.join(SOURCE, "tests", "data", "proc", "hand-4.14")
+    recorded = [name for name in RECORDED if os.path.exists(os.path.join(tree, "proc", name))]
+    mounts = " && ".join("mount --bind '%s/proc/%s' /proc/%s" % (tree, name, name) for name in recorded)
+    if subprocess.run(["unshare", "-m", "sh", "-c", mounts], capture_output=True).returncode != 0:
+        raise Skip("no file of /proc can be covered here; it takes root")
+    folder = suite.folder()
+    with open(os.path.join(folder, "collectd.conf"), "w") as f:
+        f.write(COLLECTD_CONF % {"dir": folder})
+    command = ["unshare", "-m", "sh", "-c", mounts + " && exec '%s' -f -C '%s/collectd.conf'" % (program, folder)]
+    csv = Csv(os.path.join(folder, "csv"))
+
+    def wanted():
+        return {key: v for key, v in csv.read().items() if key[0] in FROM_RECORDED or key[2] == "fork_rate"}
+
+    def rules_to_the_dot(names):
+        made = {key: copy.copy(resolve(key, names)) for key in wanted()}
+        for rule in filter(None, made.values()):
+            rule.__dict__.update({k: 0 for k in ("tolerance", "back") if k in rule.__dict__})
+        assert all(made.values()), [key for key in made if not made[key]]
+        return made
+
+    with suite.daemon(conf=KITH_CONF + 'root = "%s"\n' % tree) as d:
+        still = Recorder(d)
+        try:
+            d.wait_series("swap:cached")
+            with Peer(command, os.path.join(folder, "log")) as peer:
+                peer.wait("collectd to write", lambda: {key[0] for key in wanted()} >= FROM_RECORDED)
+                faults = wait_judged(still, lambda: rules_to_the_dot(set(still.units)), wanted, DEADLINE)
+        finally:
+            still.end()
+    assert not faults, "\n".join("%s-%s/%s %s: %s" % (*key, why) for key, why in sorted(faults.items()))
+    given = {key[2]: v[-1][1] for key, v in wanted().items()}
+    assert all(given[kind] for kind in ("swap-used", "swap-cached", "swap_io-in", "cpu-steal", "cpu-guest")), given
 
 with suite.check("a value of collectd's that is 5 % off would have been seen, and one without counterpart"):
     seen, unseen = seen_when_off(recorder, rules, values)
