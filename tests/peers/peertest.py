@@ -6,7 +6,9 @@ are, or between two of them that follow each other. On a host that is busy it ma
 when ENOUGH of the peer's values fit.
 """
 import datetime
+import math
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -183,7 +185,6 @@ class Processes:
     """Some that are stopped and some that are zombies, so that there is something to count"""
 
     def __enter__(self):
-        import signal
         self.stopped = [subprocess.Popen(["sleep", "600"]) for _ in range(3)]
         for p in self.stopped:
             p.send_signal(signal.SIGSTOP)
@@ -222,7 +223,7 @@ def seen_when_off(recorder, rules, values, factor=1.05):
             continue
         off = [(at, v * factor) for at, v in values[key]]
         mine = [v for _, v in recorder.of(rule.name)]
-        moved = max(mine) - min(mine) + tolerance
+        moved = max(mine) - min(mine) + tolerance if mine else math.inf
         if min(v for _, v in values[key]) * rule.factor * (factor - 1) > 2 * moved:
             (unseen if judge(recorder, rule, off) == "" else seen).append(key)
     return seen, unseen

@@ -292,7 +292,7 @@ if not program:
         raise Skip("collectd is not installed")
     suite.end()
 
-wrong, values, rules = {}, {}, {}
+wrong, values, rules, recorder = {}, {}, {}, None
 with suite.check("collectd runs beside kithd and each of its plugins gives values"):
     folder = suite.folder()
     conf = os.path.join(folder, "collectd.conf")
