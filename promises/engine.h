@@ -23,6 +23,7 @@
 /* A new instance counts in a quantifier with its first values, or as unknown after this long */
 #define JOIN_WAIT (30 * NS_PER_S)
 #define ACTION_RETRY NS_PER_S /* after -EAGAIN */
+#define COST_FIRST 16         /* evaluations that are measured each */
 #define COST_EVERY 64         /* evaluations between two that are measured */
 
 struct promise;

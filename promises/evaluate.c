@@ -434,13 +434,19 @@ void leaf_event(struct series_watch *watch, const struct series *series, enum se
 	struct promise *pr = leaf->tree->promise;
 	struct promises *p = pr->engine;
 	int64_t time = event == SERIES_SAMPLE ? series->time : model_now(p->model), begin = 0;
+	unsigned weight = 0;
 
 	p->depth++;
 	if (time > p->now)
 		p->now = time;
 	else if (event != SERIES_SAMPLE)
 		time = p->now;
-	if (++pr->evaluations % COST_EVERY == 0)
+	/* The first ones each, so that a figure is there soon; then one stands for many. */
+	if (++pr->evaluations <= COST_FIRST)
+		weight = 1;
+	else if (pr->evaluations % COST_EVERY == 0)
+		weight = COST_EVERY;
+	if (weight)
 		begin = clock_mono();
 	switch (event) {
 	case SERIES_SAMPLE:
@@ -453,8 +459,8 @@ void leaf_event(struct series_watch *watch, const struct series *series, enum se
 		leaf_ended(leaf);
 		break;
 	}
-	if (begin)
-		pr->cpu_ns += (uint64_t)(clock_mono() - begin) * COST_EVERY;
+	if (weight)
+		pr->cpu_ns += (uint64_t)(clock_mono() - begin) * weight;
 	engine_leave(p);
 }
 

@@ -82,7 +82,7 @@ struct promise_info {
 	const char *place;    /* file:line */
 	bool repaired;        /* the last mending followed an action */
 	/* what it costs */
-	uint64_t evaluations, cpu_ns, transitions, actions, failures; /* cpu_ns: estimated from every 64th evaluation */
+	uint64_t evaluations, cpu_ns, transitions, actions, failures; /* cpu_ns: estimated: the first evaluations, then every 64th */
 };
 size_t promises_count(const struct promises *p);
 int promises_get(const struct promises *p, size_t index, struct promise_info *ret_info); /* -ENOENT past the end */
