@@ -122,25 +122,55 @@ static void account_success(struct plugin *p, struct kith_watch *w)
 		plugin_say(p, KITH_NOTICE, "works again");
 }
 
-void account_leave(struct plugin *p, struct kith_watch *w, struct account_mark mark, int64_t cpu, int result)
+/* All but the CPU: what came of the call */
+static void account_outcome(struct plugin *p, struct kith_watch *w, int64_t allocations_before, int result)
 {
-	uint64_t used = cpu > mark.cpu ? (uint64_t)(cpu - mark.cpu) : 0;
-
 	p->account.calls++;
-	p->account.cpu_ns += used;
-	if (mark.allocations >= 0)
-		p->account.allocations += alloc_count() - mark.allocations;
+	if (allocations_before >= 0)
+		p->account.allocations += alloc_count() - allocations_before;
 	if (p->state == HOST_STOPPED)
 		return;
-	if (w && w->dead)
-		w = NULL;
 	if (w && result < 0)
 		account_failure(p, w, result);
 	else if (w && w->failed)
 		account_success(p, w);
 	else if (result < 0)
 		p->account.failures++;
-	account_budget(p, w, used);
+}
+
+void account_leave(struct plugin *p, struct kith_watch *w, struct account_mark mark, int64_t cpu, int result)
+{
+	uint64_t used = cpu > mark.cpu ? (uint64_t)(cpu - mark.cpu) : 0;
+
+	if (w && w->dead)
+		w = NULL;
+	p->account.cpu_ns += used;
+	account_outcome(p, w, mark.allocations, result);
+	if (p->state != HOST_STOPPED)
+		account_budget(p, w, used);
+}
+
+void account_sampled(struct plugin *p, struct kith_watch *w, int64_t allocations_before, int64_t took, int result)
+{
+	p->account.tick_took += took > 0 ? took : 0;
+	account_outcome(p, w->dead ? NULL : w, allocations_before, result);
+}
+
+void account_tick(struct host *h, int64_t cpu, int64_t took)
+{
+	/* Where it was made to wait, the time that its calls took was not all CPU. */
+	double share = took > cpu && took > 0 ? (double)cpu / (double)took : 1;
+
+	for (struct plugin *p = h->plugins; p; p = p->next) {
+		uint64_t used = (uint64_t)((double)p->account.tick_took * share);
+
+		if (!p->account.tick_took)
+			continue;
+		p->account.tick_took = 0;
+		p->account.cpu_ns += used;
+		if (p->state != HOST_STOPPED)
+			account_budget(p, p->samples, used);
+	}
 }
 
 bool account_take_token(double *tokens, int64_t *at, double rate, double burst)

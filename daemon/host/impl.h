@@ -67,6 +67,7 @@ struct kith_watch {
 /* How a plugin keeps within its bounds */
 struct account {
 	uint64_t calls, cpu_ns, failures;
+	int64_t tick_took;          /* ns that its samplers took on this tick */
 	int64_t allocations;
 	int64_t window_start;       /* mono ns */
 	uint64_t window_cpu;        /* ns in this window */
@@ -194,8 +195,8 @@ int watch_add_file(const struct kith_host *t, const char *path, uint32_t events,
                    struct kith_watch **ret_watch);
 int watch_add_wanted(const struct kith_host *t, uint32_t family, kith_wanted_fn fn, void *user, struct kith_watch **ret_watch);
 void watch_remove(const struct kith_host *t, struct kith_watch *w);
-/* Runs the plugin's samplers. *cpu: the thread's CPU clock, before and after, so that a tick reads it once between two. */
-void watch_run_samples(struct plugin *p, int64_t *cpu);
+/* Runs the plugin's samplers. *mono: the monotonic clock, before and after */
+void watch_run_samples(struct plugin *p, int64_t *mono);
 void watch_pause(struct kith_watch *w, int64_t ns);
 
 /* account.c: every callback runs between enter and leave */
@@ -207,6 +208,12 @@ struct account_mark account_enter(void);
 void account_leave(struct plugin *p, struct kith_watch *w, struct account_mark mark, int64_t cpu, int result);
 /* The watch goes: it no longer keeps its plugin backed off. */
 void account_drop(struct plugin *p, struct kith_watch *w);
+/*
+ * On the tick, where a clock of CPU before and after each call would be a tenth of the round: `took` is by the monotonic clock, and account_tick gives
+ * each plugin its part of the CPU that the whole tick used (both in ns).
+ */
+void account_sampled(struct plugin *p, struct kith_watch *w, int64_t allocations_before, int64_t took, int result);
+void account_tick(struct host *h, int64_t cpu, int64_t took);
 bool account_take_token(double *tokens, int64_t *at, double rate, double burst);
 int64_t account_interval(const struct plugin *p); /* with slowing */
 

@@ -14,6 +14,8 @@
 
 #define READ_BUFFER_FIRST (16u << 10)
 #define READ_BUFFER_MAX (4u << 20)
+#define SHORT_READ 2048u             /* half of a page */
+#define LOOK_EVERY 60
 #define SHARED_TEXT_MAX (256u << 10) /* larger ones are read by each */
 
 /* A descriptor that h->open gave out. It is the plugin's, which may close it unseen: its file is looked at again before it is believed. */
@@ -24,6 +26,8 @@ struct opened {
 	dev_t dev;
 	ino_t ino;
 	struct shared_text *shared; /* NULL: nobody else has this file open */
+	bool whole;                 /* one read gave all of it, the last time that its end was looked for */
+	uint8_t reads;              /* since then */
 };
 
 /* The text of a file that several have open */
@@ -126,9 +130,20 @@ static int buffer_reserve(char **buffer, size_t *size, size_t wanted)
 	return 0;
 }
 
-static int read_whole(struct host *h, int fd, size_t *ret_length)
+/*
+ * A read of a file in /proc gives at least as many whole records as fit a page, so that after a short one the end has come, unless a record of half a
+ * page follows. No file of which one read was all at the last look has such; the look is taken again now and then.
+ */
+static bool read_is_all(struct opened *o, size_t length)
 {
-	size_t length = 0;
+	if (!o || !o->whole || length > SHORT_READ || ++o->reads >= LOOK_EVERY)
+		return false;
+	return true;
+}
+
+static int read_whole(struct host *h, int fd, struct opened *o, size_t *ret_length)
+{
+	size_t length = 0, pieces = 0;
 	ssize_t n;
 	int r;
 
@@ -144,32 +159,43 @@ static int read_whole(struct host *h, int fd, size_t *ret_length)
 		if (n == 0)
 			break;
 		length += (size_t)n;
+		if (!pieces++ && read_is_all(o, length)) {
+			h->buffer[length] = '\0';
+			*ret_length = length;
+			return 0;
+		}
+	}
+	if (o) {
+		o->whole = pieces == 1 && length <= SHORT_READ;
+		o->reads = 0;
 	}
 	h->buffer[length] = '\0';
 	*ret_length = length;
 	return 0;
 }
 
-/* The text that stands for this descriptor on this tick; NULL: it is read for this plugin alone. */
-static struct shared_text *shared_of(struct plugin *p, int fd)
+/* What is known of the plugin's descriptor; NULL: nothing */
+static struct opened *opened_of(struct plugin *p, int fd)
+{
+	for (struct opened *o = p->host->opened; o; o = o->next)
+		if (o->fd == fd && o->plugin == p)
+			return o;
+	return NULL;
+}
+
+static bool opened_is(const struct opened *o)
 {
 	struct stat st;
 
-	if (!p->host->in_tick)
-		return NULL;
-	for (struct opened **at = &p->host->opened; *at; at = &(*at)->next) {
-		struct opened *o = *at;
+	return fstat(o->fd, &st) == 0 && st.st_dev == o->dev && st.st_ino == o->ino;
+}
 
-		if (o->fd != fd || o->plugin != p)
-			continue;
-		if (!o->shared || o->shared->users < 2)
-			return NULL;
-		if (fstat(fd, &st) == 0 && st.st_dev == o->dev && st.st_ino == o->ino)
-			return o->shared;
-		opened_free(at);
+/* The text that stands for this descriptor on this tick; NULL: it is read for this plugin alone. */
+static struct shared_text *shared_of(struct host *h, const struct opened *o)
+{
+	if (!h->in_tick || !o || !o->shared || o->shared->users < 2 || !opened_is(o))
 		return NULL;
-	}
-	return NULL;
+	return o->shared;
 }
 
 static void shared_keep(struct host *h, struct shared_text *s, size_t length)
@@ -185,7 +211,8 @@ int reading_read(const struct kith_host *t, int fd, char **ret_text, size_t *ret
 {
 	struct plugin *p = table_plugin(t);
 	struct host *h = p->host;
-	struct shared_text *s = shared_of(p, fd);
+	struct opened *o = opened_of(p, fd);
+	struct shared_text *s = shared_of(h, o);
 	size_t length = 0;
 	int r;
 
@@ -194,7 +221,7 @@ int reading_read(const struct kith_host *t, int fd, char **ret_text, size_t *ret
 		length = s->length;
 		memcpy(h->buffer, s->text, length + 1);
 	} else {
-		r = read_whole(h, fd, &length);
+		r = read_whole(h, fd, o, &length);
 		if (r < 0)
 			return r;
 		if (s)

@@ -60,7 +60,7 @@ static void tick_trim(struct host *h)
 static void tick_cb(int64_t at, int64_t jump, void *user)
 {
 	struct host *h = user;
-	int64_t now = loop_now(h->parts.loop), cpu = clock_thread_cpu(), until;
+	int64_t now = loop_now(h->parts.loop), cpu = clock_thread_cpu(), begin = clock_mono(), mono = begin, until;
 
 	/* A few ms early by rounding is not a round missed. */
 	until = at > now ? at : now;
@@ -74,13 +74,14 @@ static void tick_cb(int64_t at, int64_t jump, void *user)
 	}
 	for (struct plugin *p = h->plugins; p; p = p->next) {
 		if (tick_samples(p) && (jump || p->due <= until)) {
-			watch_run_samples(p, &cpu);
+			watch_run_samples(p, &mono);
 			p->due = tick_next(p, until);
 		}
 		model_expire(h->parts.model, &p->owner, now);
 		table_say_dropped(p);
 	}
 	h->in_tick = false;
+	account_tick(h, clock_thread_cpu() - cpu, clock_mono() - begin);
 	if (h->parts.on_tick)
 		h->parts.on_tick(now, h->parts.user);
 	tick_trim(h);

@@ -182,23 +182,22 @@ static bool call_passed_over(struct kith_watch *w)
 	return true;
 }
 
-void watch_run_samples(struct plugin *p, int64_t *cpu)
+void watch_run_samples(struct plugin *p, int64_t *mono)
 {
 	struct kith_watch *w, *next;
-	int64_t mono = clock_mono();
 
 	for (w = p->samples; w && p->state != HOST_STOPPED; w = next) {
-		struct account_mark mark = { *cpu, alloc_count() };
+		int64_t allocations = alloc_count(), begin = *mono;
 		int result;
 
 		next = w->next_sample;
-		if (w->retry_at > mono)
+		if (w->retry_at > begin)
 			continue;
 		w->calling++;
 		result = w->fn.plain(w->user);
-		*cpu = clock_thread_cpu();
+		*mono = clock_mono();
 		next = w->next_sample;
-		account_leave(p, w, mark, *cpu, result);
+		account_sampled(p, w, allocations, *mono - begin, result);
 		w->calling--;
 		if (w->dead) {
 			/* What follows it may be gone too: the rest waits for the next tick. */
