@@ -112,7 +112,7 @@ with suite.check("what stayed is gone: none is left"):
     exact(d, "the count", 0)
     d.wait_promise("storm.few", "broken")
 
-with suite.check("events are lost while kithd does not read: said, and exact afterwards"), Forker(STORM // 4, STAY) as storm:
+with suite.check("events are lost while kithd does not read: said, and exact afterwards"), Forker(STORM // 2, STAY) as storm:
     have_events(d)
     said, lost = len(lost_said()), drops(pid, CONNECTOR)
     with Stopped(pid):
