@@ -116,15 +116,13 @@ static void check_exact(struct real *r)
 {
 	FILE *p = popen("ip -o link", "r");
 	unsigned n = 0;
-	char line[1024], name[64], *end;
+	char line[1024], name[64];
 
 	check(p);
 	while (fgets(line, sizeof(line), p)) {
 		check(sscanf(line, "%*d: %63[^:@]", name) == 1);
 		check(fake_host_has(r->f, "interface", name));
 		snprintf(line + 512, 512, "interface:%s:state", name);
-		end = strstr(line, "state ");
-		check(end || true);
 		check(!isnan(value(r, line + 512)));
 		n++;
 	}
