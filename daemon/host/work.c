@@ -151,7 +151,8 @@ int work_start(struct plugin *p, kith_work_fn fn, kith_done_fn done, void *user)
 	job = calloc(1, sizeof(*job));
 	if (!job)
 		return -ENOMEM;
-	*job = (struct job){ .workers = w, .plugin = p, .library = p->library, .fn = fn, .done = done, .user = user };
+	*job = (struct job){ .workers = w, .plugin = p, .fn = fn, .done = done, .user = user };
+	job->library = p->library;
 	if (job->library)
 		library_hold(job->library);
 	pthread_mutex_lock(&w->lock);

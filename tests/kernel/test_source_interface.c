@@ -1,4 +1,5 @@
 /* The interface plugin on the real netlink source, in a network namespace of its own */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
 #include <sched.h>
@@ -100,13 +101,24 @@ static void test_namespace(struct real *r)
 	check_equal(fake_host_instances(r->f, "interface"), 3);
 }
 
+/* A datagram to oneself: what loopback sends it receives */
+static void send_over_loopback(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	check(fd >= 0);
+	check_equal(sendto(fd, "kith", 4, 0, (struct sockaddr *)&to, sizeof(to)), 4);
+	close(fd);
+}
+
 static void test_counters(struct real *r)
 {
-	ip("link set a0 up\nlink set b0 up\n");
+	ip("link set lo up\nlink set a0 up\nlink set b0 up\n");
 	real_settle(r, 200 * NS_PER_MS);
-	check(system("ping -c 3 -i 0.01 -q 127.0.0.1 >/dev/null 2>&1 || true") != -1);
+	send_over_loopback();
 	check_equal(fake_host_sample(r->f), 0);
-	check(value(r, "interface:lo:rx_bytes") >= 0);
+	check(value(r, "interface:lo:rx_bytes") > 0);
 	check(value(r, "interface:a0:tx_packets") > 0); /* IPv6 says hello */
 	check_equal(value(r, "interface:lo:rx_bytes"), value(r, "interface:lo:tx_bytes"));
 }
