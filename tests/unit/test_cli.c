@@ -91,7 +91,10 @@ static void read_all(int fd, struct buf *b)
 	close(fd);
 }
 
-/* `command` is given to the shell with KITH for the program; `kith` is the one that was built. */
+/*
+ * `command` is given to the shell with KITH for the program; `kith` is the one that was built. timeout(1) stands there with --foreground: without it
+ * SIGCONT follows its signal, and one that meets the leak checker at work stops both for good.
+ */
 static struct result run(const char *command)
 {
 	struct result r = { .out = BUF_INIT, .err = BUF_INIT };
@@ -300,7 +303,7 @@ START_TEST(watch)
 	expect("./kith watch --for 50ms none.such", 1, NULL, NULL);
 	expect("./kith watch -v --for 50ms none.such", 1, NULL, "watching");
 	expect("./kith watch --for 10s tick | head -1 | wc -l", 0, "1", NULL);
-	expect("timeout -s INT 0.3 ./kith watch tick > /dev/null; echo $?", 0, "124", NULL);
+	expect("timeout --foreground -s INT 0.3 ./kith watch tick > /dev/null; echo $?", 0, "124", NULL);
 	expect("./kith watch none.such & sleep 0.2; kill $!; wait $!", 1, NULL, NULL);
 	expect("./kith watch > /dev/null & sleep 0.3; kill $!; wait $!", 0, NULL, NULL);
 	expect("./kith watch tick@db1", 3, NULL, "no neighbours");
@@ -320,7 +323,7 @@ START_TEST(top)
 	/* on a terminal: into the other screen and out of it again, also when it is stopped */
 	expect("script -qec './kith top --for 300ms' /dev/null < /dev/null | tr -d '\\r'", 0, "\033[?1049h", NULL);
 	expect("script -qec './kith top --for 300ms' /dev/null < /dev/null | tail -c 20", 0, "\033[?25h\033[?1049l", NULL);
-	expect("script -qec 'timeout -s TERM 0.4 ./kith top' /dev/null < /dev/null | tail -c 20", 0,
+	expect("script -qec 'timeout --foreground -s TERM 0.4 ./kith top' /dev/null < /dev/null | tail -c 20", 0,
 	        "\033[?25h\033[?1049l", NULL);
 }
 END_TEST
