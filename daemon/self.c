@@ -32,6 +32,7 @@ struct self {
 	const struct kith_host *host;
 	kith_id id;
 	int statm;
+	double page;   /* its size */
 	double cpu;
 	int64_t mono;
 	unsigned rounds; /* 0 in init, 1 in the first round */
@@ -46,7 +47,7 @@ static double self_cpu(const struct rusage *u)
 static int self_sample(void *user)
 {
 	struct self *s = user;
-	double v[SELF_N], page = (double)sysconf(_SC_PAGESIZE);
+	double v[SELF_N];
 	uint64_t size, resident, shared;
 	int64_t mono = clock_mono();
 	struct rusage usage;
@@ -66,8 +67,8 @@ static int self_sample(void *user)
 	/* What the start costs is no rate: the first round, right after it, only says from when on to count. */
 	v[SELF_CPU_PERCENT] = s->rounds > 1 && mono > s->mono ? (v[SELF_CPU] - s->cpu) * 1e11 / (double)(mono - s->mono) : NAN;
 	s->rounds++;
-	v[SELF_RSS] = (double)resident * page;
-	v[SELF_ANONYMOUS] = (double)(resident - shared) * page;
+	v[SELF_RSS] = (double)resident * s->page;
+	v[SELF_ANONYMOUS] = (double)(resident - shared) * s->page;
 	v[SELF_WAKEUPS] = (double)usage.ru_nvcsw;
 	v[SELF_PREEMPTIONS] = (double)usage.ru_nivcsw;
 	v[SELF_FAULTS] = (double)(usage.ru_minflt + usage.ru_majflt);
@@ -92,6 +93,7 @@ static int self_init(const struct kith_host *h, void **ret_state)
 	if (!s)
 		return -ENOMEM;
 	s->host = h;
+	s->page = (double)sysconf(_SC_PAGESIZE);
 	/* Its own /proc, whatever root the plugins look below */
 	s->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (s->statm < 0) {

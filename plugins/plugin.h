@@ -330,6 +330,11 @@ struct kith_host {
 #define KITH_PROVIDES_RECORDS 0x2u
 #define KITH_PROVIDES_EXPORTER 0x4u
 #define KITH_PROVIDES_RESYNC 0x8u
+/*
+ * Its samplers read levels that mostly stay as they are (room on disks) and do nothing else: while none of its values
+ * moves and nobody watches one, they are called less and less often, at least once in the configured steady_interval.
+ */
+#define KITH_PROVIDES_LEVELS 0x10u
 
 /* needs: what is not granted or not there skips the plugin, with the reason shown by `kith plugins` */
 #define KITH_NEEDS_PROCFS 0x1u         /* <root>/proc is mounted */

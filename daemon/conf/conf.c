@@ -12,12 +12,13 @@
 #include "base/clock.h"
 #include "conf/parse.h"
 
-enum { KEY_INTERVAL, KEY_LOG_LEVEL, KEY_TAGS, KEY_HOST, KEY_ROOT, KEY_SOCKET_GROUP, KEY_CPU_BUDGET, KEY_MAX_INSTANCES,
-       KEY_MAX_ACTIONS, N_KEYS };
+enum { KEY_INTERVAL, KEY_STEADY_INTERVAL, KEY_LOG_LEVEL, KEY_TAGS, KEY_HOST, KEY_ROOT, KEY_SOCKET_GROUP, KEY_CPU_BUDGET,
+       KEY_MAX_INSTANCES, KEY_MAX_ACTIONS, N_KEYS };
 
 /* kith.conf.5 and kith.conf.example say the same; a test compares them */
 static const struct kith_option keys[N_KEYS] = {
 	[KEY_INTERVAL] = { "interval", "10s", "time between samples", 0.1, 3600, KITH_OPTION_DURATION },
+	[KEY_STEADY_INTERVAL] = { "steady_interval", "10s", "the same of steady levels nobody watches", 0.1, 3600, KITH_OPTION_DURATION },
 	[KEY_LOG_LEVEL] = { "log_level", "info", "err, warning, notice, info or debug", 0, 0, KITH_OPTION_STRING },
 	[KEY_TAGS] = { "tags", "", "what promises' `only on tag` asks for", 0, 0, KITH_OPTION_LIST },
 	[KEY_HOST] = { "host", NULL, "this host's name; the kernel's without", 0, 0, KITH_OPTION_STRING },
@@ -196,6 +197,7 @@ static int take_top(struct conf *c, struct top *top, struct faults *faults)
 			return r;
 	}
 	c->interval = llround(top->values[KEY_INTERVAL].number * (double)NS_PER_S);
+	c->steady_interval = llround(top->values[KEY_STEADY_INTERVAL].number * (double)NS_PER_S);
 	c->cpu_budget = top->values[KEY_CPU_BUDGET].number;
 	c->max_instances = (uint32_t)top->values[KEY_MAX_INSTANCES].number;
 	c->max_actions = (uint32_t)top->values[KEY_MAX_ACTIONS].number;

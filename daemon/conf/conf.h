@@ -51,7 +51,7 @@ struct conf_plugin {
 	bool exporter;         /* an `exporter NAME { }` section */
 	bool enabled;          /* enabled = false: not loaded */
 	bool isolated;         /* in a child process */
-	int64_t interval;      /* ns; 0: the daemon's */
+	int64_t interval, steady_interval; /* ns; 0: the daemon's */
 	double cpu_budget;     /* percent of one core; 0: the daemon's */
 	uint32_t max_instances;
 	struct conf_node *node; /* the section (owned by the conf); NULL: none */
@@ -59,6 +59,7 @@ struct conf_plugin {
 
 struct conf {
 	int64_t interval;          /* 10 s; 100 ms to 1 h */
+	int64_t steady_interval;   /* 10 s; 100 ms to 1 h */
 	enum { CONF_LOG_ERR = 3, CONF_LOG_WARNING, CONF_LOG_NOTICE, CONF_LOG_INFO, CONF_LOG_DEBUG } log_level;
 	char **tags;               /* NULL-terminated */
 	size_t n_tags;

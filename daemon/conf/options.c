@@ -183,6 +183,7 @@ bool conf_plugin_same(const struct conf_plugin *a, const struct conf_plugin *b)
 	a = a ? a : &none;
 	b = b ? b : &none;
 	return a->exporter == b->exporter && a->enabled == b->enabled && a->isolated == b->isolated &&
-	       a->interval == b->interval && a->cpu_budget == b->cpu_budget && a->max_instances == b->max_instances &&
+	       a->interval == b->interval && a->steady_interval == b->steady_interval && a->cpu_budget == b->cpu_budget &&
+	       a->max_instances == b->max_instances &&
 	       objects_same(a->node, b->node, true);
 }

@@ -10,12 +10,14 @@
 #include "base/clock.h"
 #include "base/names.h"
 
-enum { COMMON_ENABLED, COMMON_ISOLATED, COMMON_INTERVAL, COMMON_CPU_BUDGET, COMMON_MAX_INSTANCES, N_COMMON };
+enum { COMMON_ENABLED, COMMON_ISOLATED, COMMON_INTERVAL, COMMON_STEADY_INTERVAL, COMMON_CPU_BUDGET, COMMON_MAX_INSTANCES, N_COMMON };
 
 const struct kith_option conf_plugin_keys[] = {
 	[COMMON_ENABLED] = { "enabled", "true", "whether it is loaded", 0, 0, KITH_OPTION_BOOL },
 	[COMMON_ISOLATED] = { "isolated", "false", "runs in a process of its own", 0, 0, KITH_OPTION_BOOL },
 	[COMMON_INTERVAL] = { "interval", NULL, "time between its samples", 0.1, 3600, KITH_OPTION_DURATION },
+	[COMMON_STEADY_INTERVAL] = { "steady_interval", NULL, "the same of steady levels nobody watches", 0.1, 3600,
+	                             KITH_OPTION_DURATION },
 	[COMMON_CPU_BUDGET] = { "cpu_budget", NULL, "CPU it may use, % of one core", 0.01, 100, KITH_OPTION_NUMBER },
 	[COMMON_MAX_INSTANCES] = { "max_instances", NULL, "instances of each of its families", 1, 1 << 20, KITH_OPTION_NUMBER },
 };
@@ -183,6 +185,7 @@ int conf_read_section(struct conf_plugin *p, struct faults *faults)
 	p->enabled = v[COMMON_ENABLED].number != 0;
 	p->isolated = v[COMMON_ISOLATED].number != 0;
 	p->interval = v[COMMON_INTERVAL].set ? llround(v[COMMON_INTERVAL].number * (double)NS_PER_S) : 0;
+	p->steady_interval = v[COMMON_STEADY_INTERVAL].set ? llround(v[COMMON_STEADY_INTERVAL].number * (double)NS_PER_S) : 0;
 	p->cpu_budget = v[COMMON_CPU_BUDGET].set ? v[COMMON_CPU_BUDGET].number : 0;
 	p->max_instances = v[COMMON_MAX_INSTANCES].set ? (uint32_t)v[COMMON_MAX_INSTANCES].number : 0;
 	return 0;

@@ -161,8 +161,10 @@ static bool step_get(struct peer *p, unsigned *work)
 	if (!a->family)
 		return answer_end(p, NULL);
 	if (!a->instance) {
-		if (patterns_family(&a->patterns, a->family->name))
+		if (patterns_family(&a->patterns, a->family->name)) {
+			model_attend(a->family->owner);
 			a->instance = instance_first(a->family);
+		}
 		if (!a->instance)
 			get_next_family(a);
 		return true;

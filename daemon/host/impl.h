@@ -114,6 +114,9 @@ struct plugin {
 	struct conf_option *options;
 	struct conf_plugin *section; /* as of the start; owned by the host's conf */
 	int64_t interval;       /* ns, as configured */
+	int64_t steady_interval; /* ns: the longest between two samples while nothing moves and nobody watches */
+	unsigned steady;        /* rounds in a row that moved nothing and that nobody watched */
+	uint64_t moves;         /* of its owner, after its last round */
 	int64_t due;            /* wall ns of its next sample; 0: samples nothing */
 	double cpu_budget;      /* percent of one core */
 	char *capped;           /* which family is at its cap of instances; NULL none */
@@ -220,6 +223,8 @@ int64_t account_interval(const struct plugin *p); /* with slowing */
 /* tick.c */
 void tick_start(struct host *h);
 void tick_plan(struct host *h);
+int64_t tick_interval(const struct plugin *p); /* now, with slowing and attention */
+void tick_attend(struct owner *owner, bool now, void *user);
 
 /* work.c */
 int work_start(struct plugin *p, kith_work_fn fn, kith_done_fn done, void *user);

@@ -27,6 +27,8 @@ struct plugin *plugin_new(struct host *h, const char *name, const char *path, un
 		return NULL;
 	}
 	p->owner.name = p->name;
+	p->owner.user = p;
+	p->owner.attend = tick_attend;
 	table_init(p);
 	for (at = &h->plugins; *at; at = &(*at)->next)
 		;
@@ -140,10 +142,13 @@ void plugin_settle(struct plugin *p)
 	p->interval = s && s->interval ? s->interval : conf ? conf->interval : 10 * NS_PER_S;
 	p->cpu_budget = s && s->cpu_budget > 0 ? s->cpu_budget : conf ? conf->cpu_budget : 5;
 	p->max_instances = s && s->max_instances ? s->max_instances : conf ? conf->max_instances : 0;
+	p->steady_interval = s && s->steady_interval ? s->steady_interval : conf ? conf->steady_interval : 10 * NS_PER_S;
 	p->owner.stale_after = 3 * p->interval;
 	/* Another interval begins at once; the same one goes on as it was. */
-	if (p->interval != before)
+	if (p->interval != before || p->owner.slow)
 		p->due = 0;
+	p->steady = 0;
+	p->owner.slow = false;
 }
 
 int plugin_options(struct plugin *p, struct buf *why)

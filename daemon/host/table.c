@@ -81,19 +81,8 @@ static int t_put_at(const struct kith_host *t, kith_id id, double value, int64_t
 static int t_put_all(const struct kith_host *t, kith_id id, const double *values, uint32_t n)
 {
 	struct plugin *p = table_plugin(t);
-	int64_t now = model_now(p->host->parts.model);
-	int r = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		int one;
-
-		if (isnan(values[i]))
-			continue;
-		one = model_put(p->host->parts.model, &p->owner, id + i, values[i], now);
-		if (one < 0)
-			r = one;
-	}
-	return r;
+	return model_put_all(p->host->parts.model, &p->owner, id, values, n);
 }
 
 void table_say_dropped(struct plugin *p)

@@ -6,10 +6,35 @@
 
 #define TRIM_AFTER 16384 /* series that have ended, some 64 bytes each and what belongs to them */
 
+#define STEADY_ROUNDS 10   /* after so many alike the interval begins to grow: twice as long with each more */
+
+int64_t tick_interval(const struct plugin *p)
+{
+	int64_t interval = account_interval(p);
+
+	for (unsigned i = STEADY_ROUNDS; i < p->steady && interval < p->steady_interval; i++)
+		interval = interval * 2 < p->steady_interval ? interval * 2 : p->steady_interval;
+	return interval;
+}
+
+/* After a round: who samples levels that do not move, and that nobody watches, does so less and less often. */
+static void tick_settle(struct plugin *p)
+{
+	bool moved = p->moves != p->owner.moves;
+
+	p->moves = p->owner.moves;
+	if (!(p->d.provides & KITH_PROVIDES_LEVELS) || p->host->parts.inside || moved || p->owner.n_watched)
+		p->steady = 0;
+	else if (tick_interval(p) < p->steady_interval)
+		p->steady++;
+	p->owner.slow = p->steady > STEADY_ROUNDS;
+	p->owner.stale_after = 3 * (p->owner.slow ? tick_interval(p) : p->interval);
+}
+
 /* The wall clock boundary after `now` at which the plugin samples next */
 static int64_t tick_next(const struct plugin *p, int64_t now)
 {
-	int64_t interval = account_interval(p);
+	int64_t interval = tick_interval(p);
 
 	return (now / interval + 1) * interval;
 }
@@ -32,7 +57,7 @@ void tick_plan(struct host *h)
 		/* Just started: at once. Or the clock was set back */
 		if (!p->due)
 			p->due = now;
-		else if (p->due > now + 2 * account_interval(p))
+		else if (p->due > now + 2 * tick_interval(p))
 			p->due = tick_next(p, now);
 		if (!first || p->due < first)
 			first = p->due;
@@ -75,6 +100,7 @@ static void tick_cb(int64_t at, int64_t jump, void *user)
 	for (struct plugin *p = h->plugins; p; p = p->next) {
 		if (tick_samples(p) && (jump || p->due <= until)) {
 			watch_run_samples(p, &mono);
+			tick_settle(p);
 			p->due = tick_next(p, until);
 		}
 		model_expire(h->parts.model, &p->owner, now);
@@ -85,6 +111,38 @@ static void tick_cb(int64_t at, int64_t jump, void *user)
 	if (h->parts.on_tick)
 		h->parts.on_tick(now, h->parts.user);
 	tick_trim(h);
+	tick_plan(h);
+}
+
+/* Not within a tick: the round of the plugin that somebody looks at, ahead of its time */
+static void tick_now(struct plugin *p)
+{
+	struct host *h = p->host;
+	int64_t now = loop_now(h->parts.loop), cpu = clock_thread_cpu(), begin = clock_mono(), mono = begin;
+
+	model_set_now(h->parts.model, now);
+	h->tick++;
+	h->in_tick = true;
+	watch_run_samples(p, &mono);
+	h->in_tick = false;
+	tick_settle(p);
+	p->due = tick_next(p, now);
+	account_tick(h, clock_thread_cpu() - cpu, clock_mono() - begin);
+}
+
+/* The old samples stand until the next one: how soon they are stale changes after that. */
+void tick_attend(struct owner *owner, bool now, void *user)
+{
+	struct plugin *p = user;
+	struct host *h = p->host;
+
+	owner->slow = false;
+	p->steady = 0;
+	p->due = 0;
+	if (!tick_samples(p) || h->in_tick)
+		return;
+	if (now)
+		tick_now(p);
 	tick_plan(h);
 }
 

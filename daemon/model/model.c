@@ -351,6 +351,8 @@ static struct instance *instance_make(struct model *m, struct family *f, const c
 	for (uint32_t k = 0; k < f->n_metrics; k++) {
 		i->series[k].instance = i;
 		i->series[k].metric = (uint16_t)k;
+		i->series[k].kind = (uint8_t)f->metrics[k].kind;
+		i->series[k].event = f->metrics[k].flags & KITH_METRIC_EVENT;
 	}
 	HASH_ADD_KEYPTR(hh, f->by_name, i->name, strlen(i->name), i);
 	if (!i->hh.tbl)
@@ -504,34 +506,71 @@ struct instance *instance_of(const struct model *m, kith_id id)
 
 /* ---- samples ---------------------------------------------------------------------------------------------------- */
 
-int model_put(struct model *m, const struct owner *owner, kith_id id, double value, int64_t time)
+/* Looks at the series alone: a round's samples are a thousand cache lines otherwise, and cold ones. */
+static int series_put(const struct model *m, struct series *s, struct owner *o, double value, int64_t time)
 {
-	struct series *s = series_of(m, id);
-	const struct metric *metric;
-	struct owner *o;
-
-	if (!s)
-		return -ESTALE;
-	o = s->instance->family->owner;
-	if (o != owner)
-		return -EPERM;
-	metric = series_metric(s);
-	if (!isfinite(value) || (metric->kind == KITH_STATE && !(value >= 0 && value < metric->n_states && value == rint(value))))
+	if (!isfinite(value))
+		return -EDOM;
+	if (s->kind == KITH_STATE && !(value >= 0 && value < series_metric(s)->n_states && value == rint(value)))
 		return -EDOM;
 	if (time < s->time && time != m->now)
 		return -EINVAL;
+	o->moves += s->value < value || s->value > value || !s->time;
 	s->value = value;
 	s->time = time;
 	s->stale = false;
 	o->samples++;
 	if (!s->watches)
 		return 0;
-	if (!(metric->flags & KITH_METRIC_EVENT) && o->newest != s) {
+	if (!s->event && o->newest != s) {
 		list_remove(o, s);
 		list_append(o, s);
 	}
 	series_tell(s, SERIES_SAMPLE);
 	return 0;
+}
+
+int model_put(struct model *m, const struct owner *owner, kith_id id, double value, int64_t time)
+{
+	struct series *s = series_of(m, id);
+	struct owner *o;
+
+	if (!s)
+		return -ESTALE;
+	o = s->instance->family->owner;
+	return o == owner ? series_put(m, s, o, value, time) : -EPERM;
+}
+
+int model_put_all(struct model *m, const struct owner *owner, kith_id id, const double *values, uint32_t n)
+{
+	struct series *s = series_of(m, id);
+	uint32_t left = s ? s->instance->family->n_metrics - s->metric : 0;
+	uint64_t since = s ? s->instance->since : 0;
+	struct owner *o;
+	int r = n <= left ? 0 : -ESTALE;
+
+	if (!s)
+		return -ESTALE;
+	o = s->instance->family->owner;
+	if (o != owner)
+		return -EPERM;
+	for (uint32_t i = 0; i < n && i < left; i++) {
+		bool heard = s[i].watches != NULL;
+		int one = isnan(values[i]) ? 0 : series_put(m, &s[i], o, values[i], m->now);
+
+		if (one < 0)
+			r = one;
+		/* Whoever heard of it may have ended the instance. */
+		if (heard && ((s = series_of(m, id)) == NULL || s->instance->since != since))
+			return -ESTALE;
+	}
+	return r;
+}
+
+void model_attend(struct owner *owner)
+{
+	if (owner->slow && owner->attend)
+		owner->attend(owner, true, owner->user);
 }
 
 void model_expire(struct model *m, struct owner *owner, int64_t now)
@@ -561,20 +600,27 @@ void series_watch_add(struct series *s, struct series_watch *w)
 {
 	struct owner *o = s->instance->family->owner;
 
+	if (!s->watches)
+		o->n_watched++;
+	w->series = s;
 	w->next = s->watches;
 	w->link = &s->watches;
 	if (w->next)
 		w->next->link = &w->next;
 	s->watches = w;
 	/* Not in the order of time, perhaps; it is once the others had their next sample. */
-	if (s->time && !s->stale && !s->listed && !(series_metric(s)->flags & KITH_METRIC_EVENT))
+	if (s->time && !s->stale && !s->listed && !s->event)
 		list_append(o, s);
+	if (o->slow && o->attend)
+		o->attend(o, false, o->user);
 }
 
 void series_watch_remove(struct series_watch *w)
 {
 	if (!w->link)
 		return;
+	if (!w->next && w->link == &w->series->watches)
+		w->series->instance->family->owner->n_watched--;
 	*w->link = w->next;
 	if (w->next)
 		w->next->link = w->link;

@@ -29,6 +29,7 @@ enum series_event {
 /* Embedded by whoever watches a series; at most one list at a time. A callback may remove its own watch. */
 struct series_watch {
 	struct series_watch *next, **link; /* link NULL: not on a list */
+	const struct series *series;       /* valid while on a list */
 	void (*fn)(struct series_watch *watch, const struct series *series, enum series_event event);
 };
 
@@ -39,6 +40,8 @@ struct series {
 	struct instance *instance;
 	struct series *older, *newer;  /* the owner's list of watched series by time: staleness without a scan */
 	uint16_t metric;               /* index in the family */
+	uint8_t kind;                  /* the metric's kind, and whether it has KITH_METRIC_EVENT: at hand where samples pass */
+	bool event;
 	bool stale, listed;
 };
 
@@ -80,7 +83,11 @@ struct owner {
 	int64_t stale_after;
 	struct series *oldest, *newest; /* watched, not stale, sampled on the tick */
 	uint64_t samples;
-	uint32_t n_series;
+	uint64_t moves;                 /* samples that differed from the one before */
+	uint32_t n_series, n_watched;   /* n_watched: series with a watch */
+	bool slow;                      /* it samples less often, as nobody watches: told through `attend` when somebody does */
+	void (*attend)(struct owner *owner, bool now, void *user); /* now: sample before you return; may be NULL */
+	void *user;
 };
 
 /* What happens to the whole, for those that bind names to series. All may be NULL. */
@@ -121,6 +128,13 @@ struct instance *instance_of(const struct model *m, kith_id id); /* NULL: ended,
 
 /* Samples. -ESTALE, -EDOM, -EINVAL (older than the last one, unless it is now: the clock was set), -EPERM (owner is not the family's) */
 int model_put(struct model *m, const struct owner *owner, kith_id id, double value, int64_t time);
+/*
+ * `values` of `n` metrics from the one of `id` on, now; NANs are left out. An error of one, the last, keeps none of the others back: as above, and
+ * -ESTALE for values beyond the last metric.
+ */
+int model_put_all(struct model *m, const struct owner *owner, kith_id id, const double *values, uint32_t n);
+/* Somebody looks at what this owner samples: one that samples less often for want of that does so now. */
+void model_attend(struct owner *owner);
 /* The wall clock was set: the times of all samples move along, so that none looks new or old that is not. A scan; rare. */
 void model_jump(struct model *m, int64_t jump);
 /* Marks the owner's series without a sample since `now` - stale_after; looks at the oldest only */
@@ -139,7 +153,7 @@ static inline bool series_valid(const struct series *s)
 /* Also right for a series that nobody watches */
 static inline bool series_is_stale(const struct series *s, int64_t now)
 {
-	return s->stale || (s->time && !(series_metric(s)->flags & KITH_METRIC_EVENT) &&
+	return s->stale || (s->time && !s->event &&
 	                    s->instance->family->owner->stale_after && now - s->time > s->instance->family->owner->stale_after);
 }
 /* `family:instance:metric` into `text` of at least NAME_MAX_LENGTH + 1. Returns `text`. */

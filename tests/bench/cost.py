@@ -66,23 +66,18 @@ def measure_windows(bench, program, interval, count, rounds):
 
 def parts_between(before, after, whole_us):
     """[{name, cpu_us, values}]: a round of each part, on average, and what is left of the whole"""
-    found, counts = [], []
-    for name, part in after.items():
-        old = before.get(name, {"calls": 0, "cpu_ns": 0, "samples": 0})
-        calls = part["calls"] - old["calls"]
-        if calls > 0:
-            counts.append(calls)
-            found.append(
-                {
-                    "name": name,
-                    "cpu_us": (part["cpu_ns"] - old["cpu_ns"]) / 1000 / calls,
-                    "values": (part["samples"] - old["samples"]) / calls,
-                }
-            )
+    none = {"calls": 0, "cpu_ns": 0, "samples": 0}
+    gone = {name: {k: part[k] - before.get(name, none)[k] for k in none} for name, part in after.items()}
+    gone = {name: part for name, part in gone.items() if part["calls"] > 0}
+    # Most parts are called by the tick alone, and once each; some less often.
+    rounds = statistics.median(part["calls"] for part in gone.values()) if gone else 0
+    found = [
+        {"name": name, "cpu_us": part["cpu_ns"] / 1000 / rounds, "values": part["samples"] / rounds}
+        for name, part in gone.items()
+    ]
     found.sort(key=lambda part: -part["cpu_us"])
     if found:
-        # Most parts are called by the tick alone.
-        rest = whole_us / statistics.median(counts) - sum(part["cpu_us"] for part in found)
+        rest = whole_us / rounds - sum(part["cpu_us"] for part in found)
         found.append({"name": "loop, wake-up", "cpu_us": rest, "values": None})
     return found
 
@@ -101,7 +96,8 @@ def measure_program(bench, program, interval, plan, traced=True):
                 sleepers = fill_to(bench.helper("sleepers"), wanted)
                 time.sleep(0.5)
             windows = plan.windows_many if many else plan.windows
-            row = measure_windows(bench, program, interval, windows[interval], plan.rounds[interval])
+            rounds = program.rounds or plan.rounds[interval]
+            row = measure_windows(bench, program, interval, windows[interval], rounds if interval == 1 else 1)
             row["wanted"] = wanted
             rows.append(row)
             say(f"  {program.name:15} {interval:3} s  {row['processes']:4} processes  {row['cpu_us']:9.0f} us a round")
@@ -112,7 +108,7 @@ def measure_program(bench, program, interval, plan, traced=True):
         if values is None:
             values = bench.counted.get(program.name)
         for row in rows:
-            row["values"] = values
+            row["values"] = values or sum(p["values"] or 0 for p in row["parts"] if p["name"] != "kith")
     finally:
         program.stop()
         sleepers.close()

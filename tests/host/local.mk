@@ -5,6 +5,7 @@ HOST_TESTS = \
 	tests/host/test_refused.py \
 	tests/host/test_reload.py \
 	tests/host/test_start.py \
+	tests/host/test_steady.py \
 	tests/host/test_third_party.py \
 	tests/host/test_valgrind.py
 TESTS += $(HOST_TESTS)
@@ -23,6 +24,12 @@ tests_host_plugins_probe2_so_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DPROBE_NAME='"probe2
 tests_host_plugins_probe2_so_CFLAGS = $(PLUGIN_CFLAGS)
 tests_host_plugins_probe2_so_LDFLAGS = $(SO_LINK)
 tests_host_plugins_probe2_so_LDADD =
+check_PROGRAMS += tests/host/plugins/level.so
+tests_host_plugins_level_so_SOURCES = tests/host/plugins/probe.c
+tests_host_plugins_level_so_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DPROBE_NAME='"level"' -DPROBE_LEVELS
+tests_host_plugins_level_so_CFLAGS = $(PLUGIN_CFLAGS)
+tests_host_plugins_level_so_LDFLAGS = $(SO_LINK)
+tests_host_plugins_level_so_LDADD =
 check_PROGRAMS += tests/host/plugins/clash.so
 tests_host_plugins_clash_so_SOURCES = tests/host/plugins/probe.c
 tests_host_plugins_clash_so_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DPROBE_NAME='"clash"' -DPROBE_FAMILY='"load"'

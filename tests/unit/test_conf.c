@@ -635,7 +635,7 @@ START_TEST(test_option_faults)
 	             "        ^~~~~~ did you mean \"enabled\"?\n");
 	options_fail("exporter x { zzzzzz = 1 }", NULL, 0, 0,
 	             "kith.conf:1:14: unknown key \"zzzzzz\" of exporter x\n    exporter x { zzzzzz = 1 }\n"
-	             "                 ^~~~~~ known here: enabled, isolated, interval, cpu_budget, max_instances\n");
+	             "                 ^~~~~~ known here: enabled, isolated, interval, steady_interval, cpu_budget, max_instances\n");
 	options_fail("plugin x {}", wrong, N(wrong), sizeof(wrong[0]),
 	             "plugin x, its own default of a:1:1: a wants a number, found the string \"5 apples\"\n    5 apples\n    ^~~~~~~~\n"
 	             "plugin x, its own default of b:1:1: b is 5s: the least is 10s\n    5s\n    ^~ write a value from 10s to 20s\n");

@@ -377,6 +377,115 @@ START_TEST(staleness_in_any_order)
 }
 END_TEST
 
+START_TEST(a_round_is_put_at_once)
+{
+	struct instance *i = add("a");
+	double good[3] = { 7, (double)NAN, 1 }, bad[3] = { 1, INFINITY, 2 }, four[4] = { 2, 1, 0, 4 };
+	kith_id id;
+
+	ck_assert_int_eq(model_put_all(m, &owner, i->id, good, 3), 0);
+	ck_assert_double_eq(i->series[0].value, 7);
+	ck_assert_int_eq(i->series[1].time, 0);
+	ck_assert_double_eq(i->series[2].value, 1);
+	ck_assert_int_eq(i->series[2].time, 100 * S);
+	/* One that is refused keeps none of the others back. */
+	ck_assert_int_eq(model_put_all(m, &owner, i->id, bad, 3), -EDOM);
+	ck_assert_double_eq(i->series[0].value, 1);
+	ck_assert_int_eq(i->series[1].time, 0);
+	ck_assert_double_eq(i->series[2].value, 1);
+	/* From the second on, and beyond the last */
+	ck_assert_int_eq(model_put_all(m, &owner, i->id + 1, four, 4), -ESTALE);
+	ck_assert_double_eq(i->series[0].value, 1);
+	ck_assert_double_eq(i->series[1].value, 2);
+	ck_assert_int_eq(model_put_all(m, &stranger, i->id, good, 3), -EPERM);
+	ck_assert_int_eq(model_put_all(m, &owner, i->id + 3, good, 1), -ESTALE);
+	ck_assert_double_eq(i->series[0].value, 1);
+	id = i->id;
+	instance_end(m, i);
+	ck_assert_int_eq(model_put_all(m, &owner, id, good, 3), -ESTALE);
+}
+END_TEST
+
+static struct instance *doomed;
+
+static void end_instance(struct series_watch *one, const struct series *s, enum series_event event)
+{
+	(void)one;
+	(void)s;
+	if (event == SERIES_SAMPLE)
+		instance_end(m, doomed);
+}
+
+START_TEST(a_round_ends_with_its_instance)
+{
+	struct series_watch ender = { .fn = end_instance };
+	double v[3] = { 1, 2, 0 };
+	kith_id id;
+
+	doomed = add("a");
+	id = doomed->id;
+	series_watch_add(&doomed->series[0], &ender);
+	ck_assert_int_eq(model_put_all(m, &owner, id, v, 3), -ESTALE);
+	ck_assert_uint_eq(owner.samples, 1);
+	ck_assert_uint_eq(owner.n_watched, 0);
+}
+END_TEST
+
+static unsigned attended, attended_now;
+
+static void attend(struct owner *o, bool now, void *user)
+{
+	ck_assert_ptr_eq(user, &attended);
+	o->slow = false;
+	attended++;
+	attended_now += now;
+}
+
+START_TEST(who_watches_is_known)
+{
+	struct instance *i = add("a"), *j = add("b");
+	struct series_watch three[3] = { { .fn = NULL } };
+
+	owner.attend = attend;
+	owner.user = &attended;
+	series_watch_add(&i->series[1], &three[0]); /* it is not slow: nobody is told */
+	ck_assert_uint_eq(attended, 0);
+	series_watch_add(&i->series[1], &three[1]);
+	ck_assert_uint_eq(owner.n_watched, 1);
+	owner.slow = true;
+	series_watch_add(&j->series[1], &three[2]);
+	ck_assert_uint_eq(attended, 1);
+	ck_assert_uint_eq(attended_now, 0);
+	ck_assert_uint_eq(owner.n_watched, 2);
+	series_watch_remove(&three[0]);
+	series_watch_remove(&three[0]);
+	ck_assert_uint_eq(owner.n_watched, 2);
+	series_watch_remove(&three[1]);
+	series_watch_remove(&three[2]);
+	ck_assert_uint_eq(owner.n_watched, 0);
+	model_attend(&owner);
+	ck_assert_uint_eq(attended, 1);
+	owner.slow = true;
+	model_attend(&owner);
+	ck_assert_uint_eq(attended_now, 1);
+}
+END_TEST
+
+START_TEST(moves_are_counted)
+{
+	kith_id id = add("a")->id;
+
+	put(id, 0, 100 * S); /* the first is one, whatever it is */
+	ck_assert_uint_eq(owner.moves, 1);
+	put(id, 0, 101 * S);
+	ck_assert_uint_eq(owner.moves, 1);
+	put(id, -1, 102 * S);
+	put(id, 1, 103 * S);
+	put(id, 1, 104 * S);
+	ck_assert_uint_eq(owner.moves, 3);
+}
+END_TEST
+
 START_TEST(the_clock_jumps)
 {
 	struct instance *a = add("a");
@@ -533,6 +642,10 @@ int main(void)
 	tcase_add_test(tc, watched_series_turn_stale);
 	tcase_add_test(tc, unwatched_series_are_stale_by_their_time);
 	tcase_add_test(tc, staleness_in_any_order);
+	tcase_add_test(tc, a_round_is_put_at_once);
+	tcase_add_test(tc, a_round_ends_with_its_instance);
+	tcase_add_test(tc, who_watches_is_known);
+	tcase_add_test(tc, moves_are_counted);
 	tcase_add_test(tc, the_clock_jumps);
 	tcase_add_test(tc, series_are_found_by_name);
 	tcase_add_test(tc, observers_hear);

@@ -1,6 +1,6 @@
 /*
  * A plugin whose options say how it behaves: it samples, fails, burns CPU, hangs in a worker, makes instances, floods records. For
- * the tests of the daemon; PROBE_NAME and PROBE_FAMILY make several of it.
+ * the tests of the daemon; PROBE_NAME and PROBE_FAMILY make several of it, PROBE_LEVELS one that has nothing but levels.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -105,8 +105,10 @@ static int probe_put(struct probe *p)
 {
 	if (p->from)
 		read_value(p);
+#ifndef PROBE_LEVELS
 	p->rounds++;
 	p->h->put(p->h, p->id + METRIC_ROUNDS, p->rounds);
+#endif
 	return p->h->put(p->h, p->id + METRIC_VALUE, p->value);
 }
 
@@ -225,7 +227,11 @@ KITH_PLUGIN = {
 	.name = PROBE_NAME,
 	.version = PROBE_VERSION,
 	.help = "A plugin under test",
+#ifdef PROBE_LEVELS
+	.provides = KITH_PROVIDES_SAMPLES | KITH_PROVIDES_LEVELS,
+#else
 	.provides = KITH_PROVIDES_SAMPLES | KITH_PROVIDES_RECORDS,
+#endif
 	.families = families,
 	.n_families = KITH_COUNT(families),
 	.option_size = sizeof(struct kith_option),
