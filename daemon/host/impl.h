@@ -30,7 +30,17 @@ void library_release(struct library *l);
 /* Looks at the needs of a plugin; false with the first that is not granted in `why` */
 bool needs_granted(uint64_t needs, const char *root, struct buf *why);
 
-enum watch_what { WHAT_FD, WHAT_PRI, WHAT_TIMER, WHAT_SAMPLE, WHAT_NETLINK, WHAT_PROCESS, WHAT_FILE, WHAT_WANTED };
+enum watch_what {
+	WHAT_FD,
+	WHAT_PRI,
+	WHAT_TIMER,
+	WHAT_SAMPLE,
+	WHAT_NETLINK,
+	WHAT_PROCESS,
+	WHAT_FILE,
+	WHAT_WANTED,
+	WHAT_EXPORT, /* of export.c, for the account alone */
+};
 
 /* struct kith_watch of plugin.h */
 struct kith_watch {
@@ -170,6 +180,8 @@ struct host {
 	struct workers *workers;
 	struct isolate_child *isolated; /* processes, also those about to end */
 	unsigned char *datagram;    /* of isolate.c */
+	int64_t spent;              /* ns that exporters used so far, within calls of others */
+	int64_t spent_allocations;
 };
 
 /* reading.c: open, root and read of plugin.h */
@@ -271,6 +283,17 @@ void host_resync_later(struct plugin *p);
 /* export.c: samples, records and transitions to exporters */
 void export_start(struct plugin *p);
 void export_stop(struct plugin *p);
+/* Around a call whose time and allocations are taken: what exporters use within it is not the caller's. */
+static inline void export_spent_before(const struct host *h, struct account_mark *mark)
+{
+	mark->cpu -= h->spent;
+	mark->allocations -= h->spent_allocations;
+}
+static inline void export_spent_after(const struct host *h, struct account_mark *mark)
+{
+	mark->cpu += h->spent;
+	mark->allocations += h->spent_allocations;
+}
 
 static inline struct plugin *table_plugin(const struct kith_host *t)
 {

@@ -83,6 +83,8 @@ static void watch_release(struct kith_watch *w)
 		model_unwatch_wants(parts->model, &w->on.want);
 		free(w->on.want.family);
 		break;
+	case WHAT_EXPORT:
+		break;
 	}
 	loop_remove(parts->loop, w->pause);
 }
@@ -117,11 +119,13 @@ static bool call_begin(struct kith_watch *w, struct account_mark *mark)
 	model_set_now(p->host->parts.model, loop_now(p->host->parts.loop));
 	w->calling++;
 	*mark = account_enter();
+	export_spent_before(p->host, mark);
 	return true;
 }
 
 static void call_end(struct kith_watch *w, struct account_mark *mark, int result)
 {
+	export_spent_after(w->plugin->host, mark);
 	account_leave(w->plugin, w, *mark, clock_thread_cpu(), result);
 	if (!--w->calling && w->dead)
 		free(w);
@@ -187,17 +191,19 @@ void watch_run_samples(struct plugin *p, int64_t *mono)
 	struct kith_watch *w, *next;
 
 	for (w = p->samples; w && p->state != HOST_STOPPED; w = next) {
-		int64_t allocations = alloc_count(), begin = *mono;
+		struct account_mark mark = { *mono, alloc_count() };
 		int result;
 
 		next = w->next_sample;
-		if (w->retry_at > begin)
+		if (w->retry_at > *mono)
 			continue;
+		export_spent_before(p->host, &mark);
 		w->calling++;
 		result = w->fn.plain(w->user);
 		*mono = clock_mono();
 		next = w->next_sample;
-		account_sampled(p, w, allocations, *mono - begin, result);
+		export_spent_after(p->host, &mark);
+		account_sampled(p, w, mark.allocations, *mono - mark.cpu, result);
 		w->calling--;
 		if (w->dead) {
 			/* What follows it may be gone too: the rest waits for the next tick. */

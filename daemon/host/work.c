@@ -62,7 +62,9 @@ static void job_finish(struct job *job)
 
 		model_set_now(p->host->parts.model, loop_now(p->host->parts.loop));
 		mark = account_enter();
+		export_spent_before(p->host, &mark);
 		result = job->done(job->result, job->user);
+		export_spent_after(p->host, &mark);
 		account_leave(p, NULL, mark, clock_thread_cpu(), result);
 	}
 	library_release(job->library);
@@ -227,7 +229,9 @@ static void plugin_child_done(int status, bool timed_out, void *user)
 	(void)timed_out;
 	plugin_child_unlink(c);
 	model_set_now(p->host->parts.model, loop_now(p->host->parts.loop));
+	export_spent_before(p->host, &mark);
 	result = p->state == HOST_STOPPED ? 0 : c->done(status, c->user);
+	export_spent_after(p->host, &mark);
 	account_leave(p, NULL, mark, clock_thread_cpu(), result);
 	free(c);
 }
