@@ -39,8 +39,12 @@ static void leaf_windows_make(struct leaf *leaf, const struct metric *m)
 {
 	leaf_windows_free(leaf);
 	for (struct node *n = leaf->users; n; n = n->next_user)
-		if (n->e->kind == EXPR_CALL)
-			n->window = window_new(n->e->op, n->e->window, m->kind == KITH_COUNTER, m->flags & KITH_METRIC_EVENT);
+		if (n->e->kind == EXPR_CALL) {
+			struct window_spec spec = { .op = n->e->op, .length = n->e->window, .share = n->e->share, .horizon = n->e->horizon,
+				                    .counter = m->kind == KITH_COUNTER, .held = m->flags & KITH_METRIC_EVENT };
+
+			n->window = window_new(&spec);
+		}
 }
 
 /* Without an evaluation: the caller does that where there are values already */

@@ -34,6 +34,7 @@ static bool ordered(enum expr_op op, double a, double b)
 	case OP_ALL:
 	case OP_ANY:
 	case OP_NONE_OF:
+	case OP_SOME:
 	case OP_RATE:
 	case OP_DELTA:
 	case OP_AVG:
@@ -41,6 +42,12 @@ static bool ordered(enum expr_op op, double a, double b)
 	case OP_MAX:
 	case OP_SUM:
 	case OP_COUNT:
+	case OP_STDDEV:
+	case OP_PERCENTILE:
+	case OP_FORECAST:
+	case OP_CHANGED:
+	case OP_AGE:
+	case OP_RECORDS:
 		break;
 	}
 	return false;

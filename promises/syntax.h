@@ -40,8 +40,9 @@ enum expr_op {
 	OP_NONE,
 	OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_DIVIDE,
 	OP_EQUAL, OP_UNEQUAL, OP_LESS, OP_LESS_EQUAL, OP_GREATER, OP_GREATER_EQUAL,
-	OP_ALL, OP_ANY, OP_NONE_OF,
+	OP_ALL, OP_ANY, OP_NONE_OF, OP_SOME,
 	OP_RATE, OP_DELTA, OP_AVG, OP_MIN, OP_MAX, OP_SUM, OP_COUNT,
+	OP_STDDEV, OP_PERCENTILE, OP_FORECAST, OP_CHANGED, OP_AGE, OP_RECORDS,
 };
 
 enum expr_type {
@@ -76,6 +77,9 @@ struct expr {
 	const char *margin_unit;
 	size_t margin_at, margin_width;
 	int64_t window;   /* ns; 0: none */
+	int64_t horizon;  /* ns, of forecast */
+	double share;     /* of a percentile, 0.999 for p999; of OP_SOME with %, 0.3 for 30% */
+	unsigned least;   /* of OP_SOME without: so many */
 
 	/* a name; a quantifier's pattern */
 	const char *family, *instance, *metric; /* instance "" for the nameless one */

@@ -28,17 +28,18 @@ struct window {
 	struct bucket buckets[]; /* WINDOW_BUCKETS, none without a window */
 };
 
-struct window *window_new(enum expr_op op, int64_t length, bool counter, bool held)
+struct window *window_new(const struct window_spec *spec)
 {
+	int64_t length = spec->length;
 	struct window *w = calloc(1, sizeof(*w) + (length ? WINDOW_BUCKETS * sizeof(struct bucket) : 0));
 
 	if (!w)
 		return NULL;
-	w->op = op;
+	w->op = spec->op;
 	w->length = length;
 	w->width = (length + WINDOW_BUCKETS - 1) / WINDOW_BUCKETS;
-	w->counter = counter;
-	w->held = held && length;
+	w->counter = spec->counter;
+	w->held = spec->held && length;
 	return w;
 }
 
@@ -276,6 +277,13 @@ double window_value(const struct window *w)
 	case OP_ALL:
 	case OP_ANY:
 	case OP_NONE_OF:
+	case OP_SOME:
+	case OP_STDDEV:
+	case OP_PERCENTILE:
+	case OP_FORECAST:
+	case OP_CHANGED:
+	case OP_AGE:
+	case OP_RECORDS:
 		break;
 	}
 	return NAN;

@@ -24,8 +24,16 @@
 
 struct window;
 
-/* `op`: OP_RATE … OP_COUNT; `length` ns, 0: rate of the last two samples. NULL: out of memory. */
-struct window *window_new(enum expr_op op, int64_t length, bool counter, bool held);
+struct window_spec {
+	enum expr_op op; /* OP_RATE … OP_CHANGED */
+	int64_t length;  /* ns; 0: rate of the last two samples */
+	double share;    /* of OP_PERCENTILE: 0.5 for p50, 0.999 for p999 */
+	int64_t horizon; /* of OP_FORECAST: ns */
+	bool counter, held;
+};
+
+/* NULL: out of memory */
+struct window *window_new(const struct window_spec *spec);
 void window_free(struct window *w);
 void window_put(struct window *w, double value, int64_t time);
 /* Of a held series: time has come to `now`. */
