@@ -15,3 +15,11 @@ libkith_a_SOURCES += \
 	daemon/host/watch.c \
 	daemon/host/wire.c daemon/host/wire.h \
 	daemon/host/work.c
+
+# reading.c: the reads that it takes are counted
+check_PROGRAMS += tests/unit/test_reading
+TESTS += tests/unit/test_reading
+tests_unit_test_reading_SOURCES = tests/unit/test_reading.c tests/unit/host_fixture.h
+tests_unit_test_reading_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_reading_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pread
+tests_unit_test_reading_LDADD = $(TEST_LIBS)
