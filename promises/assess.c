@@ -191,6 +191,8 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 		actions_transition(pr, from, time, t.because);
 	buf_free(&p->line);
 	p->line = line;
+	if (pr->live->rule->dependents)
+		depends_changed(p, pr->live->rule, time);
 }
 
 void promise_assess(struct promise *pr, int64_t time)
@@ -198,10 +200,11 @@ void promise_assess(struct promise *pr, int64_t time)
 	const struct rule *r = pr->live->rule;
 
 	pr->assessed = true;
+	pr->assessed_blocked = pr->blocked != NULL;
 	pr->truth = pr->tree->nodes[0].truth;
 	pr->pending = 0;
 	pr->pending_since = time;
-	switch (r->fault ? KITH_UNKNOWN : (enum kith_assessment)pr->truth) {
+	switch (r->fault || pr->blocked ? KITH_UNKNOWN : (enum kith_assessment)pr->truth) {
 	case KITH_UNKNOWN:
 		promise_set(pr, KITH_UNKNOWN, time, NULL);
 		break;

@@ -394,6 +394,8 @@ static void promise_end(struct promise *pr)
 	actions_forget(p, pr);
 	if (pr->tree)
 		tree_detach(pr->tree);
+	if (pr->live->rule->dependents)
+		depends_changed(p, pr->live->rule, p->now);
 	pr->next = p->dead_promises;
 	p->dead_promises = pr;
 }
@@ -712,8 +714,10 @@ static void instance_begins(struct promises *p, struct topic *t, struct instance
 		if (!live->bound || !r->family || strcmp(r->family, t->name) != 0)
 			continue;
 		if (glob_match(r->instance, strlen(r->instance), instance->name) &&
-		    promise_new(p, live, instance, p->now, &pr) == 0)
+		    promise_new(p, live, instance, p->now, &pr) == 0) {
+			depends_begin(pr);
 			promise_assess(pr, p->now);
+		}
 	}
 }
 

@@ -168,7 +168,7 @@ static struct expr *parse_call(struct parser *p, enum expr_op op, const char *na
 static struct expr *parse_word(struct parser *p)
 {
 	static const char *const known[] = { "rate", "delta", "avg", "min", "max", "sum", "count", "all", "any", "none",
-		                             "not", "true", "false" };
+		                             "some", "not", "true", "false" };
 	const char *near;
 	char hint[160];
 
@@ -359,6 +359,31 @@ static struct expr *parse_comparison(struct parser *p)
 	return e;
 }
 
+/* How many of `some 3` or `some 30%`; `some` is taken */
+static bool parse_some(struct parser *p, struct expr *e)
+{
+	const struct token *t = &p->token;
+	char text[64];
+	int n;
+
+	if (t->kind != TOKEN_NUMBER) {
+		parser_expected(p, "how many", "some 3 (…), some 30% (…)");
+		return false;
+	}
+	if (!strcmp(t->unit, "%") && t->number > 0 && t->number <= 100) {
+		e->share = t->number / 100;
+	} else if (!*t->unit && t->number >= 1 && t->number <= SOME_MAX && t->number == rint(t->number)) {
+		e->least = (unsigned)t->number;
+	} else {
+		parser_fault(p, t->at, t->length, "some 3 (…), some 30% (…)", "\"some\" takes a whole number or a percentage up to 100%%");
+		return false;
+	}
+	n = snprintf(text, sizeof(text), "some %.*s", (int)(t->length > 32 ? 32 : t->length), p->tokens.text + t->at);
+	e->text = parser_text(p, text, (size_t)n);
+	parser_next(p);
+	return e->text != NULL;
+}
+
 static struct expr *parse_quantifier(struct parser *p, enum expr_op op)
 {
 	struct expr *e = expr_new(p, EXPR_QUANTIFIER, p->token.at), *item;
@@ -368,6 +393,8 @@ static struct expr *parse_quantifier(struct parser *p, enum expr_op op)
 	e->op = op;
 	e->text = op == OP_ALL ? "all" : op == OP_ANY ? "any" : "none";
 	parser_next(p);
+	if (op == OP_SOME && !parse_some(p, e))
+		return NULL;
 	item = parse_not(p);
 	p->depth--;
 	if (!item || !expr_append(p, e, item))
@@ -386,6 +413,8 @@ static struct expr *parse_not(struct parser *p)
 		return parse_quantifier(p, OP_ANY);
 	if (parser_at_word(p, "none"))
 		return parse_quantifier(p, OP_NONE_OF);
+	if (parser_at_word(p, "some"))
+		return parse_quantifier(p, OP_SOME);
 	if (!parser_at_word(p, "not"))
 		return parse_comparison(p);
 	e = expr_new(p, EXPR_NOT, p->token.at);

@@ -136,6 +136,8 @@ struct promise {
 	uint8_t truth;        /* of the body, now */
 	bool repaired, mending; /* mending: an action on broken was started since it broke */
 	bool assessed;        /* once at least */
+	bool assessed_blocked; /* while `blocked` */
+	struct promise *blocked; /* broken, or blocked itself: this one depends on it and is unknown; NULL: none */
 	bool ending;          /* on the engine's list */
 	bool shared;          /* trees of its own may watch one series several times */
 	bool dead;
@@ -149,6 +151,12 @@ struct promise {
 	struct action_state *actions;
 	unsigned n_actions, n_running;
 	uint64_t evaluations, cpu_ns, transitions, started, failures;
+};
+
+/* Rules by name */
+struct named {
+	UT_hash_handle hh;
+	struct rule *rule;
 };
 
 struct live_rule {
@@ -183,6 +191,7 @@ struct promises {
 	size_t n_promises;    /* room in the heap is kept for all of them */
 	int64_t armed;
 	int64_t now;          /* the latest time seen */
+	bool loading;         /* what depends on another is assessed at the end */
 	unsigned depth;       /* of calls that may evaluate: what ends meanwhile is freed at the end */
 	struct promise *ending; /* lost a series of an instance that is on its way out: assessed when it is gone as a whole */
 	struct promise *dead_promises;
@@ -223,6 +232,7 @@ void leaf_seed(struct leaf *leaf);       /* the users' values from the series as
 void tree_compute(struct tree *tree);    /* all of it, from the leaves up */
 void node_changed(struct node *node);    /* and what is above it */
 void quantifier_join(struct node *node, struct tree *tree); /* the tree counts from now on */
+unsigned quantifier_least(const struct node *node); /* how many must hold, of `some` */
 void quantifier_leave(struct node *node, struct tree *tree);
 void endings_assess(struct promises *p);
 bool tree_ready(const struct tree *tree); /* each leaf has had a value */
@@ -237,6 +247,17 @@ int heap_reserve(struct promises *p, size_t n);
 void heap_remove(struct promises *p, struct promise *pr);
 void engine_enter(struct promises *p);
 void engine_leave(struct promises *p); /* arms the driver, frees what ended */
+
+/* ---- depends.c */
+void depends_check(struct rules *rules, const struct named *names, struct faults *faults);
+void depends_take(struct rule *keep, const struct rule *twin); /* of the same text: what its dependencies are now */
+void depends_link(struct promises *p); /* p->rules, once they are in force */
+void depends_assess(struct promises *p, int64_t now); /* all that are new, or depend on others than before */
+void depends_begin(struct promise *pr);               /* one that is new, before its first assessment */
+/* A promise of `r` has another assessment, or is gone */
+void depends_changed(struct promises *p, const struct rule *r, int64_t time);
+void word_blocked(struct buf *b, const struct promise *pr);
+void word_depends(struct buf *b, const struct promise *pr);
 
 /* ---- mend.c */
 void actions_transition(struct promise *pr, enum kith_assessment from, int64_t time, const char *because);

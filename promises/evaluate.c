@@ -128,6 +128,22 @@ static uint8_t opposite(uint8_t truth)
 	return truth == KITH_UNKNOWN ? KITH_UNKNOWN : truth == KITH_KEPT ? KITH_BROKEN : KITH_KEPT;
 }
 
+/* Of how many it is promised */
+unsigned quantifier_least(const struct node *n)
+{
+	return n->e->least ? n->e->least : (unsigned)ceil(n->e->share * n->quantifier->n_joined - 1e-9);
+}
+
+static uint8_t quantify_some(const struct node *n)
+{
+	const struct quantifier *q = n->quantifier;
+	unsigned least = quantifier_least(n);
+
+	if (q->counts[KITH_KEPT] >= least)
+		return KITH_KEPT;
+	return q->counts[KITH_KEPT] + q->counts[KITH_UNKNOWN] < least ? KITH_BROKEN : KITH_UNKNOWN;
+}
+
 static uint8_t quantify(const struct node *n)
 {
 	const struct quantifier *q = n->quantifier;
@@ -135,6 +151,8 @@ static uint8_t quantify(const struct node *n)
 
 	if (!q->n_joined)
 		return KITH_UNKNOWN;
+	if (n->e->op == OP_SOME)
+		return quantify_some(n);
 	truth = q->counts[decides] ? decides : q->counts[KITH_UNKNOWN] ? KITH_UNKNOWN : opposite(decides);
 	return n->e->op == OP_NONE_OF ? opposite(truth) : truth;
 }

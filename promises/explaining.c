@@ -135,7 +135,7 @@ static char *take_text(struct buf *b)
 int promises_explain(struct promises *p, size_t index, int64_t now, struct promise_explanation *ret_explanation)
 {
 	struct promise_explanation x = { 0 };
-	struct buf mend = BUF_INIT, pending = BUF_INIT, actions = BUF_INIT;
+	struct buf mend = BUF_INIT, pending = BUF_INIT, actions = BUF_INIT, depends = BUF_INIT;
 	struct promise_info info;
 	const struct promise *pr;
 	int err = promises_get(p, index, &info);
@@ -151,7 +151,8 @@ int promises_explain(struct promises *p, size_t index, int64_t now, struct promi
 	x.mend = take_text(&mend);
 	x.pending = take_text(&pending);
 	x.actions = take_text(&actions);
-	x.depends = strdup("");
+	word_depends(&depends, pr);
+	x.depends = take_text(&depends);
 	if (err < 0 || !x.mend || !x.pending || !x.actions || !x.depends) {
 		promise_explanation_free(&x);
 		return -ENOMEM;

@@ -16,10 +16,10 @@
 #define TIMEOUT_DEFAULT (30 * NS_PER_S)
 
 static const char *const statements[] = { "promiser", "promisee", "keep", "grace", "settle", "severity",
-                                          "on",       "only",     "tell" };
+                                          "on",       "only",     "tell", "depends" };
 /* Words of the language's next version */
-static const char *const later[] = { "let",    "depends", "between", "matches", "stddev", "forecast", "age",
-                                     "changed", "some",    "records", "ack",     "silence" };
+static const char *const later[] = { "let",    "between", "matches", "stddev", "forecast", "age",
+                                     "changed", "records", "ack",     "silence" };
 
 /* ---- what both halves use --------------------------------------------------------------------------------------- */
 
@@ -174,6 +174,14 @@ static void resync(struct parser *p)
 			if (parser_at_word(p, later[i]))
 				return;
 	}
+}
+
+static const char *full_name(struct parser *p, const char *label)
+{
+	char text[NAME_PART_MAX * 2 + 2];
+	int n = snprintf(text, sizeof(text), "%s.%s", p->bundle, label);
+
+	return parser_text(p, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }
 
 /* ---- only on ---------------------------------------------------------------------------------------------------- */
@@ -475,6 +483,35 @@ static bool parse_on(struct parser *p)
 	return true;
 }
 
+/* A name without a bundle is one of this bundle. */
+static bool parse_depends(struct parser *p)
+{
+	struct dependency **tail = &p->rule->depends, *d = NULL;
+	unsigned n = 0;
+
+	for (; *tail; tail = &(*tail)->next)
+		n++;
+	do {
+		const struct token *t = &p->token;
+
+		if (t->kind != TOKEN_WORD || (t->first && !d))
+			return parser_expected(p, "a promise's name", "depends network.up");
+		if (++n > DEPENDS_MAX) {
+			parser_fault(p, t->at, t->length, NULL, "it depends on more than %d promises", DEPENDS_MAX);
+			return false;
+		}
+		d = parser_take(p, sizeof(*d));
+		if (!d)
+			return false;
+		*d = (struct dependency){ .name = strchr(t->text, '.') ? t->text : full_name(p, t->text), .at = t->at, .width = t->length,
+			                  .rule = p->rule };
+		*tail = d;
+		tail = &d->next;
+		parser_next(p);
+	} while (parser_take_mark(p, ','));
+	return true;
+}
+
 /* ---- promises --------------------------------------------------------------------------------------------------- */
 
 static bool statement(struct parser *p, size_t which)
@@ -500,6 +537,8 @@ static bool statement(struct parser *p, size_t which)
 		return parse_only(p, &r->only);
 	case 8:
 		return parse_words(p, "a word: whom to tell", &r->tells, &r->n_tells);
+	case 9:
+		return parse_depends(p);
 	}
 	return false;
 }
@@ -572,14 +611,6 @@ static const char *parse_label(struct parser *p, const char *what)
 		return NULL;
 	}
 	return text;
-}
-
-static const char *full_name(struct parser *p, const char *label)
-{
-	char text[NAME_PART_MAX * 2 + 2];
-	int n = snprintf(text, sizeof(text), "%s.%s", p->bundle, label);
-
-	return parser_text(p, text, (size_t)n);
 }
 
 static void rule_begin(struct parser *p)

@@ -3,6 +3,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/assess.c \
 	promises/binding.c \
 	promises/condition.c \
+	promises/depends.c \
 	promises/engine.h \
 	promises/evaluate.c \
 	promises/explaining.c \
@@ -24,6 +25,12 @@ tests_unit_test_promises_LDADD = $(TEST_LIBS)
 tests_unit_test_promises_bad_SOURCES = tests/unit/test_promises_bad.c tests/unit/promise_help.h
 tests_unit_test_promises_bad_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_promises_bad_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_promises_language
+TESTS += tests/unit/test_promises_language
+tests_unit_test_promises_language_SOURCES = tests/unit/test_promises_language.c tests/unit/promise_help.h
+tests_unit_test_promises_language_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_promises_language_LDADD = $(TEST_LIBS)
 
 dist_promises_DATA += promises/bundles/cost.promise promises/bundles/network.promise promises/bundles/room.promise
 dist_man_MANS += promises/kith-promise.5

@@ -146,6 +146,7 @@ void promises_free(struct promises *p)
 		return;
 	if (p->model)
 		model_unobserve(p->model, &p->observer);
+	p->loading = true; /* nothing is assessed any more */
 	for (struct rule *r = p->rules.first; r; r = r->next)
 		live_drop(p, r);
 	graveyard_clear(p);
@@ -170,11 +171,6 @@ void promises_free(struct promises *p)
 }
 
 /* ---- reading and checking ---------------------------------------------------------------------------------------- */
-
-struct named {
-	UT_hash_handle hh;
-	struct rule *rule;
-};
 
 static void names_free(struct named *names, struct named *all)
 {
@@ -259,8 +255,10 @@ static int read_all(const struct promises *p, const struct promises_file *files,
 		t.length = r->file->length;
 		check_duplicate(faults, names, r);
 		typing_check(&t, r);
-		r->file = NULL; /* not the engine's any longer */
 	}
+	depends_check(rules, names, faults);
+	for (struct rule *r = rules->first; r; r = r->next)
+		r->file = NULL; /* not the engine's any longer */
 	names_free(names, all);
 	return faults->n_errors > before ? -EINVAL : 0;
 }
@@ -318,7 +316,7 @@ static int bind_new(struct promises *p, struct rules *rules, const struct named 
 /* Puts unchanged old rules in the place of their new twins; what is left of the old ones ends. */
 static void commit(struct promises *p, struct rules *rules, const struct named *names, int64_t now)
 {
-	struct rules merged = { 0 }, gone = { 0 };
+	struct rules merged = { 0 }, gone = { 0 }, twins = { 0 };
 	struct rule **tail = &merged.first, **gone_tail = &gone.first, *next;
 	struct named *old;
 
@@ -334,7 +332,10 @@ static void commit(struct promises *p, struct rules *rules, const struct named *
 			r->path = keep->path;
 			keep->path = path;
 			keep->line = r->line;
-			rule_free(r);
+			depends_take(keep, r);
+			r->twin = keep;
+			r->next = twins.first;
+			twins.first = r;
 		}
 		*tail = keep == r ? r : NULL;
 		if (keep == r) {
@@ -367,6 +368,7 @@ static void commit(struct promises *p, struct rules *rules, const struct named *
 		if (r->live)
 			rule_unbind(p, r->live);
 	}
+	depends_link(p);
 	if (p->depth == 1)
 		graveyard_clear(p);
 	for (struct rule *r = gone.first; r; r = r->next) {
@@ -374,19 +376,8 @@ static void commit(struct promises *p, struct rules *rules, const struct named *
 		r->live = NULL;
 	}
 	rules_free(&gone);
+	rules_free(&twins);
 	*rules = (struct rules){ 0 };
-}
-
-static void assess_new(struct promises *p, int64_t now)
-{
-	for (struct rule *r = p->rules.first; r; r = r->next)
-		for (struct promise *pr = r->live ? r->live->promises : NULL, *next; pr; pr = next) {
-			next = pr->next;
-			if (!pr->assessed) {
-				pr->assessed = true;
-				promise_assess(pr, now);
-			}
-		}
 }
 
 int promises_load(struct promises *p, const struct promises_file *files, size_t n, int64_t now, struct faults *faults)
@@ -417,8 +408,10 @@ int promises_load(struct promises *p, const struct promises_file *files, size_t 
 			free(r->live);
 		rules_free(&rules);
 	} else {
+		p->loading = true;
 		commit(p, &rules, names, now);
-		assess_new(p, now);
+		p->loading = false;
+		depends_assess(p, now);
 	}
 	names_free(names, all);
 	engine_leave(p);

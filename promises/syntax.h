@@ -16,6 +16,8 @@ struct promises_file;
 #define ACTION_ARGS_MAX 64
 #define ACTION_RUNS_MAX 1000     /* N of `at most N per T` */
 #define PROMISEES_MAX 64
+#define DEPENDS_MAX 64           /* one promise's; and how long a chain of them may be */
+#define SOME_MAX 1000000         /* N of `some N` */
 #define WINDOW_MAX (INT64_C(366) * 86400 * 1000000000) /* ns: also of grace, settle, timeout */
 #define WINDOW_MIN INT64_C(1000000)
 #define UNIT_LENGTH 32
@@ -107,6 +109,16 @@ struct action {
 	int64_t timeout;  /* ns */
 };
 
+/* `depends other`: while that is broken, this one is unknown. Lives in the arena of the rule that has it. */
+struct dependency {
+	struct dependency *next;  /* of the rule */
+	const char *name;         /* bundle.promise */
+	size_t at, width;
+	struct rule *rule;        /* that has it */
+	struct rule *on;          /* as of the load; NULL: that is not there */
+	struct dependency *next_dependent; /* of those on `on` */
+};
+
 /* One promise as written: a promise for each of its promiser's instances, or one */
 struct rule {
 	struct arena arena;
@@ -124,6 +136,9 @@ struct rule {
 	const char *const *tells;
 	unsigned n_tells;
 	struct fact *only; /* NULL: everywhere */
+	struct dependency *depends, *dependents;
+	uint8_t visit;     /* of a walk along `depends` */
+	unsigned chain;    /* how long the longest one below it is */
 	struct expr *body;
 	const char *body_text;
 	int64_t grace, settle; /* ns */
@@ -132,6 +147,7 @@ struct rule {
 	unsigned n_nodes;
 	char *fault; /* malloc: the body does not suit a family that came later; NULL */
 	struct rule *next;
+	struct rule *twin; /* the one of the same text that goes on in its place; then this one is freed */
 	struct live_rule *live; /* set while it is in force */
 };
 

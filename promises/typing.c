@@ -157,12 +157,12 @@ static bool check_scope(struct typing *t, struct expr *e)
 	if (r->family && !strcmp(r->family, e->family)) {
 		char hint[HINT_MAX];
 
-		snprintf(hint, sizeof(hint), "write %s:%s:%s, as the promiser does, or all, any or none before it",
+		snprintf(hint, sizeof(hint), "write %s:%s:%s, as the promiser does, or all, any, none or some N before it",
 		         e->family, r->instance, e->metric);
 		expr_fault(t, e, hint, "\"%s:%s\" stands for many", e->family, e->instance);
 		return false;
 	}
-	expr_fault(t, e, "write all, any or none before the comparison", "\"%s:%s\" stands for many", e->family, e->instance);
+	expr_fault(t, e, "write all, any, none or some N before the comparison", "\"%s:%s\" stands for many", e->family, e->instance);
 	return false;
 }
 
@@ -550,7 +550,7 @@ static bool check_quantifier(struct typing *t, struct expr *e)
 	find_patterns(t->rule, e->items[0], &found);
 	over = found.own ? found.own : found.promisers;
 	if (found.inner) {
-		expr_fault(t, found.inner, "split it into two promises", "all, any and none cannot be nested");
+		expr_fault(t, found.inner, "split it into two promises", "all, any, none and some cannot be nested");
 		return false;
 	}
 	if (!over) {

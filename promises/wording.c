@@ -304,10 +304,11 @@ static void part_begin(struct culprits *c)
 static void quantifier_culprits(struct culprits *c, const struct node *n, uint8_t truth)
 {
 	const struct quantifier *q = n->quantifier;
+	bool some = n->e->op == OP_SOME;
 	uint8_t inner = n->e->op == OP_NONE_OF ? (truth == KITH_KEPT ? KITH_BROKEN : KITH_KEPT) : truth;
 	bool single = n->e->op == OP_ALL ? inner == KITH_BROKEN : inner == KITH_KEPT;
 
-	if (single) {
+	if (single && !some) {
 		for (const struct tree *t = q->trees; t; t = t->next)
 			if (t->joined && t->nodes[0].truth == inner)
 				find_culprits(c, &t->nodes[0], inner);
@@ -316,7 +317,10 @@ static void quantifier_culprits(struct culprits *c, const struct node *n, uint8_
 	part_begin(c);
 	if (c->n++ >= REASONS_MAX)
 		return;
-	buf_printf(c->b, inner == KITH_KEPT ? "all of %u hold: " : "none of %u holds: ", q->n_joined);
+	if (some)
+		buf_printf(c->b, "%u of %u hold, promised %u: ", q->counts[KITH_KEPT], q->n_joined, quantifier_least(n));
+	else
+		buf_printf(c->b, inner == KITH_KEPT ? "all of %u hold: " : "none of %u holds: ", q->n_joined);
 	word_expr(c->b, n->e->items[0], NULL);
 }
 
@@ -424,6 +428,10 @@ void word_because(struct buf *b, const struct promise *pr)
 		buf_puts(b, pr->live->rule->fault);
 		return;
 	}
+	if (pr->blocked) {
+		word_blocked(b, pr);
+		return;
+	}
 	if (root->truth == KITH_UNKNOWN) {
 		word_unknown(b, root);
 		return;
@@ -484,6 +492,11 @@ void word_mend(struct buf *b, const struct promise *pr)
 	const struct node *root = &pr->tree->nodes[0];
 	struct culprits c = { .b = b, .fn = word_remedy, .between = root->e->kind == EXPR_OR ? "\nor " : "\n" };
 
+	if (pr->blocked) {
+		buf_printf(b, "%s must be kept: it ", pr->blocked->live->rule->name);
+		word_blocked(b, pr);
+		return;
+	}
 	if (root->truth == KITH_KEPT)
 		return;
 	if (root->truth == KITH_UNKNOWN || pr->live->rule->fault) {
