@@ -222,6 +222,7 @@ START_TEST(who_reads_alone_reads_each_time)
 	tick();
 	is_all(&a, 100, 'x');
 	is_all(&b, 10, 'o');
+	ck_assert_int_gt(a.reads, 0);
 	ck_assert_int_gt(b.reads, 0);
 	end();
 }
