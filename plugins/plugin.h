@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 #define KITH_ABI_MAJOR 1 /* another major: the plugin is refused */
-#define KITH_ABI_MINOR 0 /* a newer minor than kithd's: the plugin is refused */
+#define KITH_ABI_MINOR 1 /* a newer minor than kithd's: the plugin is refused */
 
 #define KITH_HAS(table, member) \
 	((table)->size >= offsetof(struct kith_host, member) + sizeof((table)->member))
@@ -198,6 +198,30 @@ struct kith_file_event {
 };
 typedef int (*kith_file_fn)(const struct kith_file_event *event, void *user);
 
+/* A program to run and to listen to, see spawn_capture; all is copied or used before it returns */
+struct kith_program {
+	uint32_t size;
+	uint32_t flags;          /* 0 */
+	const char *const *argv; /* no shell; argv[0] is absolute */
+	const char *const *env;  /* NAME=VALUE, added to kithd's own environment; NULL: none */
+	int64_t timeout;         /* ns, then it is killed with its process group; 0: 60 s */
+	size_t keep;             /* bytes to keep of standard output, and as many of standard error; at most 1 MiB */
+};
+
+/* Its end. The texts are not NUL-terminated and valid during the call. */
+#define KITH_ENDED_TIMEOUT 0x1u /* it was killed because its time was up */
+#define KITH_ENDED_CUT 0x2u     /* it wrote more than was kept */
+struct kith_ended {
+	uint32_t size;
+	uint32_t flags; /* KITH_ENDED_* */
+	int32_t status; /* the wait status, see wait(2) */
+	uint32_t reserved;
+	const char *output, *error;
+	size_t output_length, error_length;
+	int64_t took;   /* ns from its start to its end */
+};
+typedef int (*kith_ended_fn)(const struct kith_ended *ended, void *user);
+
 /* Somebody (a promise, a reader) names a series of this family, or no longer does. `instance` may hold '*'. */
 typedef int (*kith_wanted_fn)(const char *instance, int wanted, void *user);
 
@@ -321,6 +345,16 @@ struct kith_host {
 	        ;
 	/* Says one line about how this plugin runs now ("no right to process events: scanning every 60 s"); NULL takes it back. */
 	void (*note)(const struct kith_host *h, const char *text);
+
+	/* ---- since ABI 1.1 ---- */
+
+	/*
+	 * Runs a program as spawn does, and gives `fn` what it wrote, once, when it has ended and its group with it. -ENOENT,
+	 * -EACCES and the like: it cannot be run; `fn` is not called then. What it writes beyond `keep` is read and dropped; beyond
+	 * 1 MiB its end of the pipe is closed (SIGPIPE). The watch is gone after `fn`; unwatch before that kills the program.
+	 */
+	int (*spawn_capture)(const struct kith_host *h, const struct kith_program *program, kith_ended_fn fn, void *user,
+	                     struct kith_watch **ret_watch);
 };
 
 /* ---- the plugin's descriptor ------------------------------------------------------------------------------------ */

@@ -39,6 +39,7 @@ enum watch_what {
 	WHAT_PROCESS,
 	WHAT_FILE,
 	WHAT_WANTED,
+	WHAT_PROGRAM, /* of spawn_capture: gone once it was told of the end */
 	WHAT_EXPORT, /* of export.c, for the account alone */
 };
 
@@ -59,6 +60,7 @@ struct kith_watch {
 		struct process_sub *process;
 		struct file_sub *file;
 		struct want_watch want;
+		struct child *child; /* NULL: it has ended */
 	} on;
 	struct loop_watch *pause; /* runs while the watch is paused; NULL: it never was */
 	unsigned failed;          /* times in a row */
@@ -70,6 +72,7 @@ struct kith_watch {
 		kith_process_fn process;
 		kith_file_fn file;
 		kith_wanted_fn wanted;
+		kith_ended_fn ended;
 	} fn;
 	void *user;
 };
@@ -209,6 +212,8 @@ int watch_set_process_filter(const struct kith_host *t, struct kith_watch *w, co
 int watch_add_file(const struct kith_host *t, const char *path, uint32_t events, kith_file_fn fn, void *user,
                    struct kith_watch **ret_watch);
 int watch_add_wanted(const struct kith_host *t, uint32_t family, kith_wanted_fn fn, void *user, struct kith_watch **ret_watch);
+int watch_add_program(const struct kith_host *t, const struct kith_program *program, kith_ended_fn fn, void *user,
+                      struct kith_watch **ret_watch);
 void watch_remove(const struct kith_host *t, struct kith_watch *w);
 /* Runs the plugin's samplers. *mono: the monotonic clock, before and after */
 void watch_run_samples(struct plugin *p, int64_t *mono);

@@ -15,8 +15,19 @@
 #define CHILD_TIMEOUT_DEFAULT (60 * NS_PER_S)
 #define CHILD_INPUT_MAX (60 * 1024) /* fits a pipe's 64 KiB: written at once, never waited for */
 #define CHILD_ENV_MAX 256
+#define CHILD_READ (16 * 1024)
+#define CHILD_READS 4 /* in one go, before others have their turn: 64 KiB, all that a pipe holds */
 
 extern char **environ;
+
+/* Standard output or standard error of a child */
+struct child_pipe {
+	struct child *child;
+	int fd; /* -1: closed */
+	struct loop_watch *watch;
+	char *text;
+	size_t length, size, total; /* total: with what was dropped */
+};
 
 struct child {
 	struct child *next, **link; /* of those that run */
@@ -25,8 +36,129 @@ struct child {
 	struct loop_watch *exit, *timer;
 	bool timed_out, forgotten;
 	child_fn done;
+	child_output_fn ended;
 	void *user;
+	struct child_pipe *pipes; /* two; NULL: nobody reads what it writes */
+	size_t keep;
+	bool cut;
+	int64_t started; /* mono ns */
 };
+
+/* ---- what it writes --------------------------------------------------------------------------------------------- */
+
+static void pipe_close(struct child_pipe *p)
+{
+	if (p->fd < 0)
+		return;
+	loop_remove(p->child->loop, p->watch);
+	close(p->fd);
+	p->watch = NULL;
+	p->fd = -1;
+}
+
+static void pipes_free(struct child *c)
+{
+	for (int i = 0; c->pipes && i < 2; i++) {
+		pipe_close(&c->pipes[i]);
+		free(c->pipes[i].text);
+	}
+	free(c->pipes);
+	c->pipes = NULL;
+}
+
+/* Keeps what there is room for; the rest was read so that the program goes on. */
+static void pipe_keep(struct child_pipe *p, const char *data, size_t n)
+{
+	size_t room = p->child->keep - p->length, size;
+	char *text;
+
+	p->total += n;
+	if (n > room) {
+		p->child->cut = true;
+		n = room;
+	}
+	if (n > p->size - p->length) {
+		size = p->length + n > 4096 ? 2 * (p->length + n) : 4096;
+		if (size > p->child->keep)
+			size = p->child->keep;
+		text = realloc(p->text, size);
+		if (!text) {
+			p->child->cut = true;
+			return;
+		}
+		p->text = text;
+		p->size = size;
+	}
+	if (n)
+		memcpy(p->text + p->length, data, n);
+	p->length += n;
+}
+
+static void pipe_read(struct child_pipe *p)
+{
+	char data[CHILD_READ];
+
+	for (int i = 0; i < CHILD_READS && p->fd >= 0; i++) {
+		ssize_t n = read(p->fd, data, sizeof(data));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n > 0)
+			pipe_keep(p, data, (size_t)n);
+		if (n <= 0 || p->total > CHILD_OUTPUT_MAX)
+			pipe_close(p);
+	}
+}
+
+static void pipe_cb(int fd, unsigned events, void *user)
+{
+	(void)fd;
+	(void)events;
+	pipe_read(user);
+}
+
+/* ret_ends: what the child writes to, the caller's to close */
+static int pipes_open(struct child *c, int ret_ends[2])
+{
+	int fds[2], r;
+
+	c->pipes = calloc(2, sizeof(*c->pipes));
+	if (!c->pipes)
+		return -ENOMEM;
+	c->pipes[0].child = c->pipes[1].child = c;
+	c->pipes[0].fd = c->pipes[1].fd = -1;
+	for (int i = 0; i < 2; i++) {
+		if (pipe2(fds, O_CLOEXEC) < 0)
+			return -errno;
+		ret_ends[i] = fds[1];
+		c->pipes[i].fd = fds[0];
+		/* This end alone: the program may not be ready for a write that fails with EAGAIN. */
+		if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
+			return -errno;
+		r = loop_fd(c->loop, fds[0], LOOP_READ, pipe_cb, &c->pipes[i], &c->pipes[i].watch);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* It has ended, and its group with it. What a process that left the group still holds open is not waited for. */
+static void child_tell(struct child *c, int status)
+{
+	struct child_output o = { .took = clock_mono() - c->started };
+
+	for (int i = 0; i < 2; i++) {
+		pipe_read(&c->pipes[i]);
+		o.text[i] = c->pipes[i].text;
+		o.length[i] = c->pipes[i].length;
+	}
+	o.cut = c->cut;
+	c->ended(status, c->timed_out, &o, c->user);
+}
+
+/* ---- its life --------------------------------------------------------------------------------------------------- */
 
 static void child_free(struct child *c)
 {
@@ -34,6 +166,7 @@ static void child_free(struct child *c)
 	if (c->next)
 		c->next->link = c->link;
 	loop_remove(c->loop, c->timer);
+	pipes_free(c);
 	free(c);
 }
 
@@ -43,7 +176,9 @@ static void child_exit_cb(pid_t pid, int status, void *user)
 
 	/* What it left behind in its group goes with it. */
 	kill(-pid, SIGKILL);
-	if (!c->forgotten)
+	if (!c->forgotten && c->ended)
+		child_tell(c, status);
+	else if (!c->forgotten)
 		c->done(status, c->timed_out, c->user);
 	child_free(c);
 }
@@ -59,6 +194,7 @@ static void child_timeout_cb(void *user)
 void child_forget(struct child *c)
 {
 	c->forgotten = true;
+	pipes_free(c);
 	kill(-c->pid, SIGKILL);
 }
 
@@ -111,7 +247,8 @@ static void child_environment(const char *const *more, const char *env[CHILD_ENV
 	env[n] = NULL;
 }
 
-static int child_spawn(const struct child_request *request, int input, pid_t *ret_pid)
+/* `ends`: of the pipes for standard output and standard error; -1: /dev/null */
+static int child_spawn(const struct child_request *request, int input, const int ends[2], pid_t *ret_pid)
 {
 	const char *env[CHILD_ENV_MAX + 1];
 	posix_spawn_file_actions_t files;
@@ -123,8 +260,12 @@ static int child_spawn(const struct child_request *request, int input, pid_t *re
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attr);
 	posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
-	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	for (int i = 0; i < 2; i++) {
+		if (ends[i] >= 0)
+			posix_spawn_file_actions_adddup2(&files, ends[i], STDOUT_FILENO + i);
+		else
+			posix_spawn_file_actions_addopen(&files, STDOUT_FILENO + i, "/dev/null", O_WRONLY, 0);
+	}
 	/* All other descriptors are close-on-exec. */
 	sigemptyset(&set);
 	posix_spawnattr_setsigmask(&attr, &set);
@@ -141,16 +282,23 @@ static int child_spawn(const struct child_request *request, int input, pid_t *re
 int child_start(struct children *all, const struct child_request *request, struct child **ret_child)
 {
 	struct child *c = calloc(1, sizeof(*c));
-	int input = -1, r;
+	int input = -1, ends[2] = { -1, -1 }, r;
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct child){ .loop = all->loop, .done = request->done, .user = request->user };
+	*c = (struct child){ .loop = all->loop, .done = request->done, .ended = request->ended, .user = request->user };
+	c->keep = request->keep < CHILD_OUTPUT_MAX ? request->keep : CHILD_OUTPUT_MAX;
+	c->started = clock_mono();
 	r = child_input(request, &input);
-	if (r < 0)
-		goto fail;
-	r = child_spawn(request, input, &c->pid);
-	close(input);
+	if (r == 0 && c->ended)
+		r = pipes_open(c, ends);
+	if (r == 0)
+		r = child_spawn(request, input, ends, &c->pid);
+	for (int i = 0; i < 2; i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+	if (input >= 0)
+		close(input);
 	if (r < 0)
 		goto fail;
 	r = loop_child(c->loop, c->pid, child_exit_cb, c, &c->exit);
@@ -172,6 +320,7 @@ int child_start(struct children *all, const struct child_request *request, struc
 	*ret_child = c;
 	return 0;
 fail:
+	pipes_free(c);
 	free(c);
 	return r;
 }

@@ -1,6 +1,6 @@
 /*
- * Children: programs that plugins and promises start. argv without a shell, own session, standard output and error to /dev/null, killed with
- * the whole group when their time is up.
+ * Children: programs that plugins and promises start. argv without a shell, own session, standard output and error to /dev/null or read and
+ * bounded, killed with the whole group when their time is up.
  */
 #ifndef KITH_HOST_SPAWN_H
 #define KITH_HOST_SPAWN_H
@@ -19,20 +19,32 @@ struct children {
 };
 typedef void (*child_fn)(int status, bool timed_out, void *user);
 
+/* What a child wrote; valid during the call */
+struct child_output {
+	const char *text[2];  /* of standard output and of standard error; not NUL-terminated */
+	size_t length[2];
+	bool cut;             /* there was more */
+	int64_t took;         /* ns from the start to the end */
+};
+typedef void (*child_output_fn)(int status, bool timed_out, const struct child_output *output, void *user);
+#define CHILD_OUTPUT_MAX (1u << 20) /* bytes that a child may write to one stream: then its end of the pipe is closed (SIGPIPE) */
+
 struct child_request {
 	const char *const *argv;
 	const char *const *env;  /* added to the daemon's; NULL: none */
 	const char *input;       /* for standard input, at most 60 KiB; NULL: /dev/null */
 	size_t input_length;
 	int64_t timeout;         /* ns; 0: 60 s */
-	child_fn done;
+	child_fn done;           /* or, with what it wrote: */
+	child_output_fn ended;
+	size_t keep;             /* of `ended`: bytes that are kept of each stream, at most CHILD_OUTPUT_MAX; the rest is read and dropped */
 	void *user;
 };
-/* ret_child is valid until `done` was called or child_forget */
+/* -errno, also of the program itself: -ENOENT, -EACCES. ret_child is valid until `done` or `ended` was called or child_forget */
 int child_start(struct children *all, const struct child_request *request, struct child **ret_child);
-/* Kills it; `done` is not called any more. */
+/* Kills it; nothing is called any more. */
 void child_forget(struct child *c);
-/* Kills all that is left; no `done` is called. Nobody waits for their end: whoever adopts them does. */
+/* Kills all that is left; nothing is called. Nobody waits for their end: whoever adopts them does. */
 void children_end(struct children *all);
 
 #endif

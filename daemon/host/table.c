@@ -263,5 +263,6 @@ void table_init(struct plugin *p)
 		.now = t_now,
 		.log = t_log,
 		.note = t_note,
+		.spawn_capture = watch_add_program,
 	};
 }

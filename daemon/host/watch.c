@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "host/spawn.h"
 
 static struct kith_watch *watch_make(struct plugin *p, enum watch_what what, void *user)
 {
@@ -82,6 +83,10 @@ static void watch_release(struct kith_watch *w)
 	case WHAT_WANTED:
 		model_unwatch_wants(parts->model, &w->on.want);
 		free(w->on.want.family);
+		break;
+	case WHAT_PROGRAM:
+		if (w->on.child)
+			child_forget(w->on.child);
 		break;
 	case WHAT_EXPORT:
 		break;
@@ -276,6 +281,26 @@ static void wanted_cb(const char *instance, bool wanted, void *user)
 		call_end(w, &mark, w->fn.wanted(instance, wanted, w->user));
 }
 
+/* Once: then the watch is gone. */
+static void program_cb(int status, bool timed_out, const struct child_output *o, void *user)
+{
+	struct kith_watch *w = user;
+	struct kith_ended ended = { .size = sizeof(ended), .status = status, .output = o->text[0], .error = o->text[1],
+		                    .output_length = o->length[0], .error_length = o->length[1], .took = o->took };
+	struct account_mark mark;
+	int result;
+
+	ended.flags = (timed_out ? KITH_ENDED_TIMEOUT : 0) | (o->cut ? KITH_ENDED_CUT : 0);
+	w->on.child = NULL;
+	if (!call_begin(w, &mark)) {
+		watch_remove(&w->plugin->table, w);
+		return;
+	}
+	result = w->fn.ended(&ended, w->user);
+	watch_remove(&w->plugin->table, w);
+	call_end(w, &mark, result);
+}
+
 static void lost_cb(void *user)
 {
 	struct kith_watch *w = user;
@@ -436,4 +461,25 @@ int watch_add_wanted(const struct kith_host *t, uint32_t family, kith_wanted_fn 
 		*ret_watch = w;
 	model_watch_wants(p->host->parts.model, &w->on.want);
 	return 0;
+}
+
+int watch_add_program(const struct kith_host *t, const struct kith_program *program, kith_ended_fn fn, void *user,
+                      struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct child_request request = { .argv = program->argv, .env = program->env, .timeout = program->timeout,
+		                         .ended = program_cb, .keep = program->keep };
+	struct kith_watch *w;
+	int r;
+
+	if (program->size < sizeof(*program) || !program->argv || !program->argv[0] || program->argv[0][0] != '/' ||
+	    program->flags)
+		return -EINVAL;
+	w = watch_make(p, WHAT_PROGRAM, user);
+	if (!w)
+		return -ENOMEM;
+	w->fn.ended = fn;
+	request.user = w;
+	r = child_start(p->host->parts.children, &request, &w->on.child);
+	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
 }
