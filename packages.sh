@@ -3,7 +3,8 @@
 
 packages_build="gcc make autoconf automake pkg-config libc6-dev libev-dev libprotobuf-c-dev protobuf-c-compiler
 	libjansson-dev uthash-dev"
-packages_test="check python3 iproute2 binutils mandoc libc6-dbg valgrind clang libclang-rt-dev tmux"
+packages_test="check python3 iproute2 binutils mandoc libc6-dbg valgrind clang libclang-rt-dev tmux
+	monitoring-plugins-basic"
 packages_peers="collectd-core netdata-core pcp monit prometheus-node-exporter strace s6 systemd-container"
 
 packages_missing()

@@ -10,6 +10,7 @@ include plugins/df/local.mk
 include plugins/swap/local.mk
 include plugins/vmem/local.mk
 include plugins/uptime/local.mk
+include plugins/exec/local.mk
 include plugins/template/local.mk
 
 # Benchmark of the plugins that sample: `make bench-plugins`

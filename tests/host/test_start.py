@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from kithtest import (BUNDLES, DEADLINE, KITHD, TEST_PLUGINS, Skip, Suite, environment, sanitized, wait_for)  # noqa: E402
 
-BASE = {"cpu", "memory", "load", "interface", "disk", "df", "processes", "swap", "vmem", "uptime", "kith"}
+BASE = {"cpu", "memory", "load", "interface", "disk", "df", "processes", "swap", "vmem", "uptime", "kith", "exec"}
 SOON = 1.0 if not sanitized() else 5.0  # looking for leaks takes its time
 
 suite = Suite()
