@@ -84,6 +84,15 @@ PROMISE = """bundle w {
 }
 """
 
+# What takes long because kithd waits before it kills or stops runs beside the other checks, and is looked at last.
+hangs, halts = wild(), suite.daemon(conf="interval = 100ms\nplugin load { isolated = true }\n")
+burns = suite.daemon(conf="interval = 100ms\nplugin probe { isolated = true; burn = 90ms; cpu_budget = 1 }\n", plugins=both)
+with suite.check("one that hangs, one that is stopped and one that burns CPU begin"):
+    hung, halted = pid_of(hangs.start(), "wild"), pid_of(halts.start(), "load")
+    os.kill(halted, signal.SIGSTOP)
+    give(hangs, "loop")
+    burns.start()
+
 with suite.check("values, states and what a plugin says of itself arrive; its code is not in kithd"):
     with wild() as d:
         pid = pid_of(d, "wild")
@@ -171,24 +180,17 @@ for word, said in (("segv", r"killed by signal 11"), ("abort", r"killed by signa
             assert len(children(d.process.pid)) == 1
 
 with suite.check("a process that sends what it must not is killed, with that as the reason, and started again"):
-    for how in ("short", "torn", "type", "samples", "end", "text", "family", "noise"):
-        with wild() as d:
-            pid = pid_of(d, "wild")
-            give(d, "garbage " + how)
-            wait_for("the end of the process", lambda: not alive(pid), alive=d)
-            d.wait_log(r"plugin wild: its process killed: it sent what it must not")
-            assert pid_of(d, "wild") != pid
-            d.wait_series("wild:one:rounds")
-
-with suite.check("a callback that never returns: killed after 10 s without a sign of life, and started again; so is one that is stopped"):
-    with wild() as d, suite.daemon(conf="interval = 100ms\nplugin load { isolated = true }\n") as stopped:
-        pid, other = pid_of(d, "wild"), pid_of(stopped, "load")
-        os.kill(other, signal.SIGSTOP)
-        give(d, "loop")
-        d.wait_log("no sign of life for 10 s")
-        stopped.wait_log("no sign of life for 10 s")
-        assert pid_of(d, "wild") != pid and pid_of(stopped, "load") != other
-        assert not alive(pid) and not alive(other)
+    ways = ("short", "torn", "type", "samples", "end", "text", "family", "noise")
+    daemons = [wild().start() for _ in ways]
+    pids = [pid_of(d, "wild") for d in daemons]
+    for d, how in zip(daemons, ways):
+        give(d, "garbage " + how)
+    for d, pid in zip(daemons, pids):
+        wait_for("the end of the process", lambda: not alive(pid), alive=d)
+        d.wait_log(r"plugin wild: its process killed: it sent what it must not")
+        assert pid_of(d, "wild") != pid
+        d.wait_series("wild:one:rounds")
+        d.stop()
 
 with suite.check("a process that is busy for 3 s is left alone"):
     with wild() as d:
@@ -319,13 +321,6 @@ with suite.check("a family of another plugin's is refused"):
         assert "another plugin's" in d.wait_plugin("clash", "refused")["reason"]
         wait_for("its process to end", lambda: not children(d.process.pid), alive=d)
 
-with suite.check("over its CPU budget it is slowed, then stopped, as inside"):
-    with suite.daemon(conf="interval = 100ms\nplugin probe { isolated = true; burn = 90ms; cpu_budget = 1 }\n", plugins=both) as d:
-        d.wait_log("plugin probe: slowed")
-        p = d.wait_plugin("probe", "stopped", deadline=90)
-        assert "budget" in p["reason"], p
-        wait_for("its process to end", lambda: not children(d.process.pid), alive=d)
-
 with suite.check("a great many instances and samples arrive all"):
     with wild(interval="500ms", more=" series = 5000\n cpu_budget = 100\n") as d:
         pid_of(d, "wild")
@@ -381,5 +376,19 @@ with suite.check("kithd --isolated is for kithd alone"):
     d = suite.daemon(bare=True, args=["--isolated", "load", "--plugin-dir", PLUGINS])
     status, said = d.run_out()
     assert status == 2 and "isolated" in said, said
+
+with suite.check("a callback that never returns: killed after 10 s without a sign of life, and started again; so is one that is stopped"):
+    for d, name, pid in ((hangs, "wild", hung), (halts, "load", halted)):
+        d.wait_log("no sign of life for 10 s")
+        assert pid_of(d, name) != pid
+        assert not alive(pid)
+        d.stop()
+
+with suite.check("over its CPU budget it is slowed, then stopped, as inside"):
+    burns.wait_log("plugin probe: slowed")
+    p = burns.wait_plugin("probe", "stopped", deadline=90)
+    assert "budget" in p["reason"], p
+    wait_for("its process to end", lambda: not children(burns.process.pid), alive=burns)
+    burns.stop()
 
 suite.end()
