@@ -149,53 +149,55 @@ static void options_absolute(struct options *o)
 		o->promise_dirs[i] = absolute(o, o->promise_dirs[i], folder);
 }
 
+/* What getopt_long found; 0, or -EINVAL once it was said */
+static int options_take(struct options *o, int c, bool *check)
+{
+	switch (c) {
+	case 'f':
+		o->foreground = true;
+		return 0;
+	case 'c':
+		o->config = optarg;
+		o->config_given = true;
+		return 0;
+	case 'S':
+		o->state_dir = optarg;
+		return 0;
+	case 'R':
+		o->run_dir = optarg;
+		return 0;
+	case 'P':
+		return options_add(o->plugin_dirs, &o->n_plugin_dirs, optarg, "plugin");
+	case 'M':
+		return options_add(o->promise_dirs, &o->n_promise_dirs, optarg, "promise");
+	case 't':
+		o->test = true;
+		return 0;
+	case 'C':
+		*check = true;
+		return 0;
+	case 'I':
+		o->isolated = optarg;
+		return 0;
+	case 'V':
+		o->version = true;
+		return 0;
+	case 'h':
+		o->help = true;
+		return 0;
+	default: /* '?': getopt_long said it */
+		return -EINVAL;
+	}
+}
+
 int options_parse(int argc, char **argv, struct options *ret_options)
 {
 	struct options o = { 0 };
 	bool check = false;
 	int c, r = 0;
 
-	while (!r && (c = getopt_long(argc, argv, "fc:tVh", options_long, NULL)) != -1) {
-		switch (c) {
-		case 'f':
-			o.foreground = true;
-			break;
-		case 'c':
-			o.config = optarg;
-			o.config_given = true;
-			break;
-		case 'S':
-			o.state_dir = optarg;
-			break;
-		case 'R':
-			o.run_dir = optarg;
-			break;
-		case 'P':
-			r = options_add(o.plugin_dirs, &o.n_plugin_dirs, optarg, "plugin");
-			break;
-		case 'M':
-			r = options_add(o.promise_dirs, &o.n_promise_dirs, optarg, "promise");
-			break;
-		case 't':
-			o.test = true;
-			break;
-		case 'C':
-			check = true;
-			break;
-		case 'I':
-			o.isolated = optarg;
-			break;
-		case 'V':
-			o.version = true;
-			break;
-		case 'h':
-			o.help = true;
-			break;
-		case '?':
-			r = -EINVAL;
-			break;
-		}
-	}
+	while (!r && (c = getopt_long(argc, argv, "fc:tVh", options_long, NULL)) != -1)
+		r = options_take(&o, c, &check);
 	if (!r && (check ? optind == argc : optind != argc)) {
 		fprintf(stderr, check ? "kithd: --check wants files\n" : "kithd: \"%s\" is not understood\n", argv[optind]);
 		r = -EINVAL;
