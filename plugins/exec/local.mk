@@ -15,3 +15,21 @@ plugins_exec_so_CFLAGS = $(PLUGIN_CFLAGS)
 plugins_exec_so_LDFLAGS = $(SO_LINK)
 plugins_exec_so_LDADD =
 EXTRA_DIST += plugins/exec/README
+
+check_PROGRAMS += tests/unit/test_exec_perf
+TESTS += tests/unit/test_exec_perf
+tests_unit_test_exec_perf_SOURCES = tests/unit/test_exec_perf.c plugins/exec/output.c plugins/exec/output.h plugins/exec/perf.c
+tests_unit_test_exec_perf_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_exec_perf_LDADD = $(CHECK_LIBS) -lm
+
+check_PROGRAMS += tests/fuzz/fuzz_perfdata
+tests_fuzz_fuzz_perfdata_SOURCES = tests/fuzz/fuzz_perfdata.c plugins/exec/output.c plugins/exec/output.h plugins/exec/perf.c
+tests_fuzz_fuzz_perfdata_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"perfdata"'
+tests_fuzz_fuzz_perfdata_LDADD = -lm
+if FUZZER
+tests_fuzz_fuzz_perfdata_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_perfdata_SOURCES += tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_perfdata
+endif
+EXTRA_DIST += tests/fuzz/perfdata

@@ -28,34 +28,49 @@ static size_t utf8_length(const unsigned char *s, size_t left)
 	return 0;
 }
 
+/* The next character as it is to be written; how much of `s` it was. A control character is a blank. */
+static size_t clean_one(const unsigned char *s, size_t left, char own[4], size_t *ret_put)
+{
+	size_t step = utf8_length(s, left);
+
+	if (!step) {
+		memcpy(own, "\xef\xbf\xbd", *ret_put = 3);
+		return 1;
+	}
+	/* those of C1 (U+0080 to U+009F) too */
+	if (*s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0)) {
+		own[0] = ' ';
+		*ret_put = 1;
+	} else {
+		memcpy(own, s, *ret_put = step);
+	}
+	return step;
+}
+
 size_t text_clean(const char *data, size_t length, char *text, size_t size)
 {
 	const unsigned char *s = (const unsigned char *)data, *end = s + length;
+	bool line = false; /* a new one has begun, with nothing on it yet */
 	size_t n = 0;
 
 	while (s < end) {
-		size_t step = utf8_length(s, (size_t)(end - s)), put;
 		char own[4];
+		size_t put, step = clean_one(s, (size_t)(end - s), own, &put), before = 0;
+		bool blank = put == 1 && own[0] == ' ';
 
-		if (!step) {
-			memcpy(own, "\xef\xbf\xbd", put = 3);
-			step = 1;
-		} else if (*s == '\n' && n > 0) {
-			memcpy(own, " / ", put = 3);
-		} else if (*s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0)) {
-			/* control characters of C1 (U+0080 to U+009F) too */
-			own[0] = ' ';
-			put = 1;
-		} else {
-			memcpy(own, s, put = step);
-		}
+		line |= *s == '\n' && n > 0;
 		s += step;
-		if (put == 1 && own[0] == ' ' && n == 0)
+		if (blank && (n == 0 || line))
 			continue;
-		if (n + put + 1 > size)
+		while (line && n > 0 && text[n - 1] == ' ')
+			n--;
+		before = line ? 3 : 0;
+		if (n + before + put + 1 > size)
 			break;
-		memcpy(text + n, own, put);
-		n += put;
+		memcpy(text + n, " / ", before);
+		memcpy(text + n + before, own, put);
+		n += before + put;
+		line = false;
 	}
 	while (n > 0 && text[n - 1] == ' ')
 		n--;
