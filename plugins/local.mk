@@ -1,5 +1,9 @@
 # plugins
 dist_man_MANS += plugins/kith-plugin.7
+
+# A host for one plugin, without kithd
+FAKE_HOST = tests/unit/fake_host.c tests/unit/fake_host.h tests/unit/fake_host_own.h tests/unit/fake_table.c tests/unit/fake_watch.c
+
 include plugins/cpu/local.mk
 include plugins/interface/local.mk
 include plugins/processes/local.mk
@@ -15,7 +19,7 @@ include plugins/template/local.mk
 
 # Benchmark of the plugins that sample: `make bench-plugins`
 EXTRA_PROGRAMS += tests/bench/bench_plugins
-tests_bench_bench_plugins_SOURCES = tests/bench/bench_plugins.c tests/unit/fake_host.c tests/unit/fake_host.h
+tests_bench_bench_plugins_SOURCES = tests/bench/bench_plugins.c $(FAKE_HOST)
 tests_bench_bench_plugins_LDADD = -ldl
 CLEANFILES += tests/bench/bench_plugins
 bench-plugins: tests/bench/bench_plugins $(plugin_PROGRAMS)
@@ -26,11 +30,11 @@ EXTRA_DIST += tests/data/proc
 check_PROGRAMS += tests/unit/test_plugins tests/unit/test_plugin_df
 TESTS += tests/unit/test_plugins tests/unit/test_plugin_df
 tests_unit_test_plugins_SOURCES = tests/unit/test_plugins.c tests/unit/test_plugin_disk.c tests/unit/test_plugin_common.c \
-	tests/unit/test_plugin_common.h tests/unit/fake_host.c tests/unit/fake_host.h
+	tests/unit/test_plugin_common.h $(FAKE_HOST)
 tests_unit_test_plugins_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_plugins_LDADD = $(CHECK_LIBS) -ldl
 tests_unit_test_plugin_df_SOURCES = tests/unit/test_plugin_df.c tests/unit/test_plugin_common.c tests/unit/test_plugin_common.h \
-	tests/unit/fake_host.c tests/unit/fake_host.h
+	$(FAKE_HOST)
 tests_unit_test_plugin_df_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_plugin_df_LDFLAGS = $(AM_LDFLAGS) -rdynamic # its statfs is the plugin's too
 tests_unit_test_plugin_df_LDADD = $(CHECK_LIBS) -ldl

@@ -16,13 +16,13 @@ EXTRA_DIST += plugins/interface/README
 check_PROGRAMS += tests/kernel/test_source_interface
 TESTS += tests/kernel/test_source_interface
 tests_kernel_test_source_interface_SOURCES = tests/kernel/test_source_interface.c tests/kernel/real_sources.c \
-	tests/kernel/real_sources.h tests/unit/fake_host.c tests/unit/fake_host.h $(INTERFACE_SOURCES)
+	tests/kernel/real_sources.h $(FAKE_HOST) $(INTERFACE_SOURCES)
 tests_kernel_test_source_interface_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_kernel_test_source_interface_LDADD = $(LIBKITH_LIBS)
 
 check_PROGRAMS += tests/unit/test_interface
 TESTS += tests/unit/test_interface
-tests_unit_test_interface_SOURCES = tests/unit/test_interface.c tests/unit/frames.h tests/unit/fake_host.c tests/unit/fake_host.h \
+tests_unit_test_interface_SOURCES = tests/unit/test_interface.c tests/unit/frames.h $(FAKE_HOST) \
 	$(INTERFACE_SOURCES)
 tests_unit_test_interface_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_interface_LDADD = $(CHECK_LIBS)

@@ -17,12 +17,12 @@ EXTRA_DIST += plugins/processes/README
 check_PROGRAMS += tests/kernel/test_source_processes
 TESTS += tests/kernel/test_source_processes
 tests_kernel_test_source_processes_SOURCES = tests/kernel/test_source_processes.c tests/kernel/real_sources.c \
-	tests/kernel/real_sources.h tests/unit/fake_host.c tests/unit/fake_host.h $(PROCESSES_SOURCES)
+	tests/kernel/real_sources.h $(FAKE_HOST) $(PROCESSES_SOURCES)
 tests_kernel_test_source_processes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_kernel_test_source_processes_LDADD = $(LIBKITH_LIBS)
 
 check_PROGRAMS += tests/unit/test_processes
 TESTS += tests/unit/test_processes
-tests_unit_test_processes_SOURCES = tests/unit/test_processes.c tests/unit/fake_host.c tests/unit/fake_host.h $(PROCESSES_SOURCES)
+tests_unit_test_processes_SOURCES = tests/unit/test_processes.c $(FAKE_HOST) $(PROCESSES_SOURCES)
 tests_unit_test_processes_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_processes_LDADD = $(CHECK_LIBS) -lm
