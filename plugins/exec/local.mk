@@ -33,3 +33,7 @@ tests_fuzz_fuzz_perfdata_SOURCES += tests/fuzz/replay_main.c
 TESTS += tests/fuzz/fuzz_perfdata
 endif
 EXTRA_DIST += tests/fuzz/perfdata
+
+dist_man_MANS += plugins/exec/kith-exec.7
+TESTS += tests/host/test_exec.py
+EXTRA_DIST += tests/host/test_exec.py
