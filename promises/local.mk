@@ -65,3 +65,18 @@ TESTS += tests/unit/test_promises_bundles
 tests_unit_test_promises_bundles_SOURCES = tests/unit/test_promises_bundles.c tests/unit/promise_help.h
 tests_unit_test_promises_bundles_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_promises_bundles_LDADD = $(TEST_LIBS)
+
+# What a window's functions remember
+libkith_a_SOURCES += promises/sketch.c promises/sketch.h promises/window_moments.c promises/window_moments.h \
+	promises/window_sums.c promises/window_sums.h
+check_PROGRAMS += tests/unit/test_windows
+TESTS += tests/unit/test_windows
+tests_unit_test_windows_SOURCES = tests/unit/test_windows.c tests/unit/naive_windows.h
+tests_unit_test_windows_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_windows_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+tests_unit_test_windows_LDADD = $(TEST_LIBS)
+
+# make tests/bench/bench_windows && tests/bench/bench_windows
+EXTRA_PROGRAMS += tests/bench/bench_windows
+tests_bench_bench_windows_SOURCES = tests/bench/bench_windows.c
+tests_bench_bench_windows_LDADD = $(LIBKITH_LIBS)
