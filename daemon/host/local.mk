@@ -23,3 +23,9 @@ tests_unit_test_reading_SOURCES = tests/unit/test_reading.c tests/unit/host_fixt
 tests_unit_test_reading_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_reading_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pread
 tests_unit_test_reading_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_host_capture
+TESTS += tests/unit/test_host_capture
+tests_unit_test_host_capture_SOURCES = tests/unit/test_host_capture.c tests/unit/host_plugin.h tests/unit/host_fixture.h
+tests_unit_test_host_capture_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_host_capture_LDADD = $(TEST_LIBS)

@@ -37,3 +37,10 @@ EXTRA_DIST += tests/fuzz/perfdata
 dist_man_MANS += plugins/exec/kith-exec.7
 TESTS += tests/host/test_exec.py
 EXTRA_DIST += tests/host/test_exec.py
+
+check_PROGRAMS += tests/unit/test_exec
+TESTS += tests/unit/test_exec
+tests_unit_test_exec_SOURCES = tests/unit/test_exec.c tests/unit/fake_spawn.c tests/unit/fake_spawn.h $(FAKE_HOST) \
+	$(EXEC_SOURCES)
+tests_unit_test_exec_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_exec_LDADD = $(CHECK_LIBS) -lm
