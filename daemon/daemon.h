@@ -36,6 +36,14 @@ struct options {
 	size_t n_owned;
 };
 
+/* Strings are owned but for `virtual`; NULL: not known */
+struct host_facts {
+	bool read;
+	char *os, *os_version, *kernel, *arch, *init;
+	const char *virtual;
+	double cpus, memory; /* memory in bytes */
+};
+
 struct daemon {
 	struct options options;
 	struct conf *conf;
@@ -55,6 +63,7 @@ struct daemon {
 	struct loop_watch *signals[3];
 	/* promised.c */
 	bool promises_loaded; /* once at least */
+	struct host_facts facts;
 	struct loop_watch *promise_timer, *promise_reload;
 	struct file_sub *promise_subs[OPTION_DIRS_MAX];
 	struct model_observer observer;
@@ -85,7 +94,11 @@ void promised_stop(struct daemon *d);
 int promised_read(const struct options *o, struct promises_file **ret_files, size_t *ret_n);
 void promised_free_files(struct promises_file *files, size_t n);
 void promised_load(struct daemon *d);
-void promised_facts(const struct conf *conf, struct promises_facts *ret_facts);
+void promised_facts(struct daemon *d, const struct conf *conf, struct promises_facts *ret_facts);
+
+/* facts.c: what promises may ask about the host */
+void host_facts_read(struct host_facts *f, const struct conf *conf);
+void host_facts_free(struct host_facts *f);
 
 /* reload.c: the configuration, now and when it changes */
 int reload_first(struct daemon *d);

@@ -123,6 +123,7 @@ static void main_stop(struct daemon *d)
 	}
 	loop_free(d->loop);
 	conf_free(d->conf);
+	host_facts_free(&d->facts);
 	free(d->socket);
 	start_unlock(d);
 }

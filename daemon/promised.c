@@ -304,10 +304,17 @@ static void transition_cb(const struct kith_transition *t, void *user)
 		log_notice("promise %s of %s is %s: %s", t->name, t->promiser, names[t->to], t->because);
 }
 
-void promised_facts(const struct conf *conf, struct promises_facts *ret_facts)
+void promised_facts(struct daemon *d, const struct conf *conf, struct promises_facts *ret_facts)
 {
-	*ret_facts = (struct promises_facts){ .host = answer_host_name(conf), .zone = "", .tags = (const char *const *)conf->tags,
-		                              .n_tags = conf->n_tags };
+	struct host_facts *f = &d->facts;
+
+	if (!f->read)
+		host_facts_read(f, conf);
+	*ret_facts = (struct promises_facts){
+		.host = answer_host_name(conf), .zone = "", .tags = (const char *const *)conf->tags, .n_tags = conf->n_tags,
+		.os = f->os, .os_version = f->os_version, .kernel = f->kernel, .arch = f->arch, .virtual = f->virtual, .init = f->init,
+		.cpus = f->cpus, .memory = f->memory,
+	};
 }
 
 /* After the plugins: their families are there to be checked against. */
@@ -323,7 +330,7 @@ int promised_start(struct daemon *d)
 		r = loop_timer(d->loop, -1, 0, 0, reload_cb, d, &d->promise_reload);
 	if (r < 0)
 		return r;
-	promised_facts(d->conf, &facts);
+	promised_facts(d, d->conf, &facts);
 	r = promises_new(d->model, &driver, &facts, &d->promises);
 	if (r < 0)
 		return r;

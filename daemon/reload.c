@@ -47,7 +47,7 @@ static void reload_conf(struct daemon *d)
 	d->conf = conf;
 	log_set_level((enum log_level)conf->log_level);
 	host_configure(d->host, conf);
-	promised_facts(conf, &facts);
+	promised_facts(d, conf, &facts);
 	promises_set_facts(d->promises, &facts);
 	conf_free(old);
 }

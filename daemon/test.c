@@ -66,7 +66,7 @@ static int check_promises(struct daemon *d, struct faults *faults)
 	r = d->options.n_check_files ? read_named(&d->options, &files, &n, faults) : promised_read(&d->options, &files, &n);
 	if (r < 0)
 		return r;
-	promised_facts(d->conf, &facts);
+	promised_facts(d, d->conf, &facts);
 	r = promises_new(d->model, &driver, &facts, &d->promises);
 	if (r == 0)
 		r = promises_check(d->promises, files, n, faults);
@@ -116,6 +116,7 @@ int test_run(struct daemon *d)
 	r = r < 0 || faults.n_errors ? 1 : 0;
 	faults_free(&faults);
 	conf_free(d->conf);
+	host_facts_free(&d->facts);
 	model_free(d->model);
 	loop_free(d->loop);
 	return r;

@@ -15,7 +15,7 @@ static const struct {
 	{ "max", OP_MAX },   { "sum", OP_SUM },     { "count", OP_COUNT },
 };
 
-static struct expr *expr_new(struct parser *p, enum expr_kind kind, size_t at)
+struct expr *expr_new(struct parser *p, enum expr_kind kind, size_t at)
 {
 	struct expr *e;
 
@@ -37,7 +37,7 @@ static struct expr *expr_new(struct parser *p, enum expr_kind kind, size_t at)
 	return e;
 }
 
-static bool expr_append(struct parser *p, struct expr *e, struct expr *item)
+bool expr_append(struct parser *p, struct expr *e, struct expr *item)
 {
 	unsigned n = e->n_items;
 
@@ -56,6 +56,26 @@ static bool expr_append(struct parser *p, struct expr *e, struct expr *item)
 	e->constant &= item->constant;
 	e->width = p->end > e->at ? p->end - e->at : 1;
 	return true;
+}
+
+struct expr *expr_clone(struct parser *p, const struct expr *e)
+{
+	struct expr *copy = e ? expr_new(p, e->kind, e->at) : NULL;
+
+	if (!copy)
+		return NULL;
+	*copy = *e;
+	copy->items = NULL;
+	copy->n_items = 0;
+	copy->text = e->text ? parser_text(p, e->text, strlen(e->text)) : NULL;
+	copy->family = e->family ? parser_text(p, e->family, strlen(e->family)) : NULL;
+	copy->instance = e->instance ? parser_text(p, e->instance, strlen(e->instance)) : NULL;
+	copy->metric = e->metric ? parser_text(p, e->metric, strlen(e->metric)) : NULL;
+	for (unsigned i = 0; i < e->n_items; i++)
+		if (!expr_append(p, copy, expr_clone(p, e->items[i])))
+			return NULL;
+	copy->width = e->width;
+	return copy;
 }
 
 static bool deeper(struct parser *p)
@@ -170,16 +190,22 @@ static struct expr *parse_word(struct parser *p)
 	static const char *const known[] = { "rate", "delta", "avg", "min", "max", "sum", "count", "all", "any", "none",
 		                             "some", "not", "true", "false" };
 	const char *near;
+	struct expr *let;
 	char hint[160];
 
 	if (parser_at_word(p, "true") || parser_at_word(p, "false"))
 		return parse_literal(p);
+	if (p->facts)
+		return facts_word(p);
 	for (size_t i = 0; i < KITH_COUNT(functions); i++)
 		if (parser_at_word(p, functions[i].text))
 			return parse_call(p, functions[i].op, functions[i].text);
-	if (parser_not_yet(p))
-		return NULL;
+	let = lets_use(p);
+	if (let || parser_not_yet(p))
+		return let;
 	near = suggest(p->token.text, p->token.text_length, known, KITH_COUNT(known));
+	if (!near)
+		near = lets_suggest(p);
 	if (near)
 		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
 	else
@@ -207,7 +233,11 @@ static struct expr *parse_primary(struct parser *p)
 	case TOKEN_STRING:
 		return parse_literal(p);
 	case TOKEN_NAME:
-		return parse_name(p);
+		if (!p->facts)
+			return parse_name(p);
+		parser_fault(p, p->token.at, p->token.length, "what a promise speaks of stands in its keep",
+		             "\"only on\" asks about facts of the host, not about series");
+		return NULL;
 	case TOKEN_WORD:
 		return parse_word(p);
 	case TOKEN_END:
@@ -282,17 +312,25 @@ static enum expr_op comparison(const struct token *t)
 
 static bool parse_margin(struct parser *p, struct expr *e)
 {
+	struct token let;
+	const struct token *t;
+
 	if (!parser_take_word(p, "margin"))
 		return true;
-	if (p->token.kind != TOKEN_NUMBER) {
+	t = lets_number(p, &let) ? &let : &p->token;
+	if (t->kind != TOKEN_NUMBER) {
 		parser_expected(p, "how far behind the threshold, such as 2%", NULL);
 		return false;
 	}
-	e->margin = p->token.number;
-	e->margin_unit = p->token.unit;
+	e->margin = t->number;
+	e->margin_unit = t->unit;
 	e->margin_at = p->token.at;
 	e->margin_width = p->token.length;
 	parser_next(p);
+	if (p->facts) {
+		parser_fault(p, e->margin_at, e->margin_width, NULL, "facts do not move: no margin");
+		return false;
+	}
 	if (e->op == OP_EQUAL || e->op == OP_UNEQUAL) {
 		parser_fault(p, e->margin_at, e->margin_width, NULL, "a margin goes with < <= > >= alone");
 		return false;
@@ -407,13 +445,13 @@ static struct expr *parse_not(struct parser *p)
 {
 	struct expr *e, *item;
 
-	if (parser_at_word(p, "all"))
+	if (!p->facts && parser_at_word(p, "all"))
 		return parse_quantifier(p, OP_ALL);
-	if (parser_at_word(p, "any"))
+	if (!p->facts && parser_at_word(p, "any"))
 		return parse_quantifier(p, OP_ANY);
-	if (parser_at_word(p, "none"))
+	if (!p->facts && parser_at_word(p, "none"))
 		return parse_quantifier(p, OP_NONE_OF);
-	if (parser_at_word(p, "some"))
+	if (!p->facts && parser_at_word(p, "some"))
 		return parse_quantifier(p, OP_SOME);
 	if (!parser_at_word(p, "not"))
 		return parse_comparison(p);

@@ -176,14 +176,19 @@ struct run {
 	char *name, *promiser, *program;
 };
 
+/* What `only on` asks about */
+struct facts {
+	char *texts[N_FACTS]; /* "" unless it is a text, and known */
+	double numbers[2];    /* from FACT_CPUS on */
+	char **tags;
+	size_t n_tags;
+};
+
 struct promises {
 	struct model *model;
 	struct promises_driver driver;
 	struct model_observer observer;
-	/* facts */
-	char *host, *zone, **tags;
-	size_t n_tags;
-
+	struct facts facts;
 	struct rules rules;
 	struct topic *topics;
 	struct promise **heap;
@@ -208,6 +213,11 @@ struct promises {
 	struct buf line;      /* for transitions */
 };
 
+/* ---- facts.c */
+int facts_copy(struct facts *to, const struct promises_facts *from); /* in place of what *to holds, which stays on -ENOMEM */
+void facts_free(struct facts *f);
+bool facts_hold(const struct facts *f, const struct expr *e);
+
 /* ---- topics.c */
 struct topic *topic_find(struct promises *p, const char *family); /* NULL: no promise names it */
 struct topic *topic_get(struct promises *p, const char *family);  /* makes it; NULL: out of memory */
@@ -227,6 +237,7 @@ void graveyard_clear(struct promises *p);
 const char *leaf_instance(const struct tree *tree, const struct expr *name);
 
 /* ---- evaluate.c */
+bool compare_numbers(enum expr_op op, double a, double b);
 void leaf_event(struct series_watch *watch, const struct series *series, enum series_event event);
 void leaf_seed(struct leaf *leaf);       /* the users' values from the series as it stands */
 void tree_compute(struct tree *tree);    /* all of it, from the leaves up */

@@ -11,7 +11,7 @@ static double operand(const struct node *n)
 	return n->e->kind == EXPR_STRING ? n->e->number : n->number;
 }
 
-static bool ordered(enum expr_op op, double a, double b)
+bool compare_numbers(enum expr_op op, double a, double b)
 {
 	switch (op) {
 	case OP_LESS:
@@ -64,9 +64,9 @@ static bool with_margin(struct node *n, double a, double b)
 	bool holds;
 
 	if (n->latched)
-		holds = ordered(e->op, a, e->negated ? b - shift : b + shift);
+		holds = compare_numbers(e->op, a, e->negated ? b - shift : b + shift);
 	else
-		holds = ordered(e->op, a, b);
+		holds = compare_numbers(e->op, a, b);
 	n->latched = holds == e->negated;
 	return holds;
 }
@@ -91,7 +91,7 @@ static uint8_t compare(struct node *n)
 	b = operand(y);
 	if (isnan(a) || isnan(b))
 		return KITH_UNKNOWN;
-	return truth_of(isnan(e->margin) ? ordered(e->op, a, b) : with_margin(n, a, b));
+	return truth_of(isnan(e->margin) ? compare_numbers(e->op, a, b) : with_margin(n, a, b));
 }
 
 static uint8_t is_in(const struct node *n)
@@ -179,8 +179,9 @@ static bool node_compute(struct node *n)
 		truth = truth_of(n->e->number != 0);
 		break;
 	case EXPR_NAME:
-	case EXPR_CALL:
-		return false; /* its leaf sets it */
+	case EXPR_CALL: /* its leaf sets it */
+	case EXPR_FACT: /* of no condition that is bound */
+		return false;
 	case EXPR_ARITH:
 		number = arithmetic(n->e->op, n->kids[0].number, n->kids[1].number);
 		break;

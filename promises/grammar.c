@@ -16,9 +16,9 @@
 #define TIMEOUT_DEFAULT (30 * NS_PER_S)
 
 static const char *const statements[] = { "promiser", "promisee", "keep", "grace", "settle", "severity",
-                                          "on",       "only",     "tell", "depends" };
+                                          "on",       "only",     "tell", "depends",  "let" };
 /* Words of the language's next version */
-static const char *const later[] = { "let",    "between", "matches", "stddev", "forecast", "age",
+static const char *const later[] = { "between", "matches", "stddev", "forecast", "age",
                                      "changed", "records", "ack",     "silence" };
 
 /* ---- what both halves use --------------------------------------------------------------------------------------- */
@@ -133,7 +133,7 @@ bool parser_not_yet(struct parser *p)
 
 bool parser_duration(struct parser *p, const char *of, int64_t *ret_ns)
 {
-	const struct token *t = &p->token;
+	struct token let, *t = lets_number(p, &let) ? &let : &p->token;
 	char what[80];
 
 	if (t->kind != TOKEN_NUMBER) {
@@ -182,92 +182,6 @@ static const char *full_name(struct parser *p, const char *label)
 	int n = snprintf(text, sizeof(text), "%s.%s", p->bundle, label);
 
 	return parser_text(p, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
-}
-
-/* ---- only on ---------------------------------------------------------------------------------------------------- */
-
-static struct fact *parse_fact_or(struct parser *p);
-
-static struct fact *fact_new(struct parser *p, enum fact_kind kind, struct fact *a, struct fact *b)
-{
-	struct fact *f = parser_take(p, sizeof(*f));
-
-	if (f)
-		*f = (struct fact){ .kind = kind, .a = a, .b = b };
-	return f;
-}
-
-static struct fact *parse_fact(struct parser *p)
-{
-	static const struct {
-		const char *word;
-		enum fact_kind kind;
-	} kinds[] = { { "tag", FACT_TAG }, { "host", FACT_HOST }, { "zone", FACT_ZONE } };
-	struct fact *f;
-
-	if (++p->depth > CONDITION_DEPTH_MAX)
-		return parser_expected(p, "less nesting", NULL);
-	if (parser_take_word(p, "not")) {
-		f = parse_fact(p);
-		return f ? fact_new(p, FACT_NOT, f, NULL) : NULL;
-	}
-	if (parser_take_mark(p, '(')) {
-		f = parse_fact_or(p);
-		if (f && !parser_take_mark(p, ')'))
-			return parser_expected(p, "\")\"", NULL);
-		return f;
-	}
-	for (size_t i = 0; i < KITH_COUNT(kinds); i++) {
-		if (!parser_take_word(p, kinds[i].word))
-			continue;
-		if (p->token.kind != TOKEN_STRING)
-			return parser_expected(p, "a string", NULL);
-		f = fact_new(p, kinds[i].kind, NULL, NULL);
-		if (f)
-			f->text = p->token.text;
-		parser_next(p);
-		return f;
-	}
-	return parser_expected(p, "tag, host or zone", "only on tag \"web\"");
-}
-
-static struct fact *parse_fact_chain(struct parser *p, const char *word, enum fact_kind kind,
-                                     struct fact *(*below)(struct parser *))
-{
-	struct fact *left = below(p);
-
-	while (left && parser_take_word(p, word)) {
-		struct fact *right = below(p);
-
-		left = right ? fact_new(p, kind, left, right) : NULL;
-	}
-	return left;
-}
-
-static struct fact *parse_fact_and(struct parser *p)
-{
-	return parse_fact_chain(p, "and", FACT_AND, parse_fact);
-}
-
-static struct fact *parse_fact_or(struct parser *p)
-{
-	return parse_fact_chain(p, "or", FACT_OR, parse_fact_and);
-}
-
-/* `only` is taken; further ones narrow the first. */
-static bool parse_only(struct parser *p, struct fact **only)
-{
-	struct fact *f;
-
-	if (!parser_take_word(p, "on"))
-		return parser_expected(p, "\"on\"", "only on tag \"web\"");
-	p->depth = 0;
-	f = parse_fact_or(p);
-	if (f && *only)
-		f = fact_new(p, FACT_AND, *only, f);
-	if (f)
-		*only = f;
-	return f != NULL;
 }
 
 /* ---- statements ------------------------------------------------------------------------------------------------- */
@@ -321,8 +235,7 @@ static bool parse_words(struct parser *p, const char *what, const char *const **
 	return true;
 }
 
-/* The source from `at` on, blanks and comments as one blank */
-static const char *written(struct parser *p, size_t at, size_t end)
+const char *parser_written(struct parser *p, size_t at, size_t end)
 {
 	struct tokens t = p->tokens;
 	struct token token = { 0 };
@@ -353,7 +266,7 @@ static bool parse_keep(struct parser *p)
 		return false;
 	p->rule->body = e;
 	p->rule->n_nodes = p->nodes;
-	p->rule->body_text = written(p, at, p->end);
+	p->rule->body_text = parser_written(p, at, p->end);
 	if (p->token.kind == TOKEN_END || parser_at_mark(p, '}') || (p->token.kind == TOKEN_WORD && p->token.first))
 		return true;
 	if (p->token.kind == TOKEN_WORD) {
@@ -534,11 +447,13 @@ static bool statement(struct parser *p, size_t which)
 	case 6:
 		return parse_on(p);
 	case 7:
-		return parse_only(p, &r->only);
+		return facts_parse(p, &r->only);
 	case 8:
 		return parse_words(p, "a word: whom to tell", &r->tells, &r->n_tells);
 	case 9:
 		return parse_depends(p);
+	case 10:
+		return lets_parse(p, &p->rule_lets);
 	}
 	return false;
 }
@@ -635,18 +550,6 @@ static void rule_begin(struct parser *p)
 	buf_reset(&p->normal);
 }
 
-static struct fact *fact_copy(struct parser *p, const struct fact *f)
-{
-	struct fact *copy;
-
-	if (!f)
-		return NULL;
-	copy = fact_new(p, f->kind, fact_copy(p, f->a), fact_copy(p, f->b));
-	if (copy && f->text)
-		copy->text = parser_text(p, f->text, strlen(f->text));
-	return copy;
-}
-
 static void rule_end(struct parser *p, unsigned seen, size_t at, size_t width)
 {
 	struct rule *r = p->rule;
@@ -655,11 +558,10 @@ static void rule_end(struct parser *p, unsigned seen, size_t at, size_t width)
 		parser_fault(p, at, width, "promiser df:*", "this promise has no promiser");
 	if (!(seen & 4))
 		parser_fault(p, at, width, "keep memory:available_percent > 5%", "this promise has no condition");
-	if (p->only) {
-		struct fact *bundle = fact_copy(p, p->only);
-
-		r->only = r->only && bundle ? fact_new(p, FACT_AND, bundle, r->only) : bundle;
-	}
+	p->nodes = 0;
+	if (p->only)
+		r->only = facts_both(p, expr_clone(p, p->only), r->only);
+	lets_close(p, &p->rule_lets);
 	p->failed |= p->normal.failed;
 	r->text = parser_text(p, buf_text(&p->normal), p->normal.length);
 	p->rule = NULL;
@@ -715,7 +617,8 @@ static void skip_item(struct parser *p)
 	unsigned open = 0;
 
 	for (; p->token.kind != TOKEN_END; parser_next(p)) {
-		if (p->token.first && (parser_at_word(p, "promise") || parser_at_word(p, "bundle") || parser_at_word(p, "only")))
+		if (p->token.first && (parser_at_word(p, "promise") || parser_at_word(p, "bundle") || parser_at_word(p, "only") ||
+		                       parser_at_word(p, "let")))
 			return;
 		if (parser_at_mark(p, '{'))
 			open++;
@@ -726,13 +629,20 @@ static void skip_item(struct parser *p)
 
 static void parse_bundle_items(struct parser *p)
 {
-	static const char *const known[] = { "promise", "only" };
+	static const char *const known[] = { "promise", "only", "let" };
+	bool promises = false;
 
 	while (p->token.kind != TOKEN_END && !parser_at_mark(p, '}') && !parser_at_word(p, "bundle") && !p->failed) {
 		if (parser_at_word(p, "promise")) {
 			parse_promise(p);
-		} else if (parser_take_word(p, "only")) {
-			if (!parse_only(p, &p->only))
+			promises = true;
+		} else if (parser_at_word(p, "only") || parser_at_word(p, "let")) {
+			bool only = parser_at_word(p, "only");
+
+			if (promises)
+				parser_fault(p, p->token.at, p->token.length, NULL, "\"%s\" stands before the bundle's promises", p->token.text);
+			parser_next(p);
+			if (only ? !facts_parse(p, &p->only) : !lets_parse(p, &p->lets))
 				resync(p);
 		} else {
 			unknown_statement(p, known, KITH_COUNT(known));
@@ -760,6 +670,7 @@ static void parse_bundle(struct parser *p)
 			return;
 	}
 	parse_bundle_items(p);
+	lets_close(p, &p->lets);
 	if (!parser_take_mark(p, '}'))
 		parser_expected(p, "\"}\" at the bundle's end", NULL);
 }

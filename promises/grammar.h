@@ -20,7 +20,9 @@ struct parser {
 	struct rule *rule;    /* inside a promise */
 	struct buf normal;    /* the rule's tokens so far */
 	const char *bundle;
-	struct fact *only;    /* of the bundle */
+	struct expr *only;    /* of the bundle; NULL: everywhere */
+	struct let *lets, *rule_lets; /* of the bundle; of the promise */
+	bool facts;           /* a condition over facts is read */
 	struct rules *rules;
 	const struct promises_file *file;
 	size_t line_at;       /* newlines are counted up to here */
@@ -55,5 +57,23 @@ bool parser_not_yet(struct parser *p);
 /* A duration, ns. False: told. */
 bool parser_duration(struct parser *p, const char *of, int64_t *ret_ns);
 struct expr *parse_condition(struct parser *p);
+struct expr *expr_new(struct parser *p, enum expr_kind kind, size_t at); /* NULL: told, or out of memory */
+bool expr_append(struct parser *p, struct expr *e, struct expr *item);   /* false: `item` is NULL, or out of memory */
+struct expr *expr_clone(struct parser *p, const struct expr *e);         /* into the rule's memory; NULL for NULL */
+/* The source from `at` on, blanks and comments as one blank */
+const char *parser_written(struct parser *p, size_t at, size_t end);
+
+/* lets.c: `let NAME = …`. A let is used by what follows it in its bundle or promise. */
+struct let;
+bool lets_parse(struct parser *p, struct let **lets);   /* `let` is taken. False: told */
+void lets_close(struct parser *p, struct let **lets);   /* the end of their block: those that nobody used are told */
+struct expr *lets_use(struct parser *p);                /* the token names one: a copy of what it stands for; or NULL, nothing told */
+bool lets_number(struct parser *p, struct token *ret_number); /* the token names one that is a literal: as if that stood here */
+const char *lets_suggest(const struct parser *p);       /* one that the token may have meant; or NULL */
+
+/* facts.c: `only on …` */
+bool facts_parse(struct parser *p, struct expr **only); /* `only` is taken; narrows what is in *only. False: told */
+struct expr *facts_both(struct parser *p, struct expr *a, struct expr *b);
+struct expr *facts_word(struct parser *p);              /* a fact, or a question after one; NULL: told */
 
 #endif

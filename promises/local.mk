@@ -7,7 +7,9 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/engine.h \
 	promises/evaluate.c \
 	promises/explaining.c \
+	promises/facts.c \
 	promises/grammar.c promises/grammar.h \
+	promises/lets.c \
 	promises/mend.c \
 	promises/promises.c \
 	promises/syntax.h \

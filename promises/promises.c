@@ -11,89 +11,6 @@
 
 #define FILE_LENGTH_MAX ((size_t)8 << 20)
 
-/* ---- facts ------------------------------------------------------------------------------------------------------- */
-
-static void facts_clear(struct promises *p)
-{
-	for (size_t i = 0; i < p->n_tags; i++)
-		free(p->tags[i]);
-	free(p->tags);
-	free(p->host);
-	free(p->zone);
-	p->tags = NULL;
-	p->host = p->zone = NULL;
-	p->n_tags = 0;
-}
-
-static int facts_copy(struct promises *p, const struct promises_facts *facts)
-{
-	p->host = strdup(facts && facts->host ? facts->host : "");
-	p->zone = strdup(facts && facts->zone ? facts->zone : "");
-	if (!p->host || !p->zone)
-		return -ENOMEM;
-	if (!facts || !facts->n_tags)
-		return 0;
-	p->tags = calloc(facts->n_tags, sizeof(*p->tags));
-	if (!p->tags)
-		return -ENOMEM;
-	for (; p->n_tags < facts->n_tags; p->n_tags++) {
-		p->tags[p->n_tags] = strdup(facts->tags[p->n_tags]);
-		if (!p->tags[p->n_tags])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-void promises_set_facts(struct promises *p, const struct promises_facts *facts)
-{
-	struct promises old = *p;
-
-	p->tags = NULL;
-	p->host = p->zone = NULL;
-	p->n_tags = 0;
-	if (facts_copy(p, facts) < 0) {
-		facts_clear(p);
-		p->tags = old.tags;
-		p->host = old.host;
-		p->zone = old.zone;
-		p->n_tags = old.n_tags;
-		return;
-	}
-	facts_clear(&old);
-}
-
-/* A zone holds what is below it: "ams" is said of a host in ams/r1 too. */
-static bool zone_is(const char *pattern, const char *zone)
-{
-	size_t n = strlen(pattern);
-
-	if (!*zone)
-		return false;
-	return glob_match(pattern, n, zone) || (!strncmp(pattern, zone, n) && zone[n] == '/');
-}
-
-static bool fact_holds(const struct promises *p, const struct fact *f)
-{
-	switch (f->kind) {
-	case FACT_AND:
-		return fact_holds(p, f->a) && fact_holds(p, f->b);
-	case FACT_OR:
-		return fact_holds(p, f->a) || fact_holds(p, f->b);
-	case FACT_NOT:
-		return !fact_holds(p, f->a);
-	case FACT_HOST:
-		return glob_match(f->text, strlen(f->text), p->host);
-	case FACT_ZONE:
-		return zone_is(f->text, p->zone);
-	case FACT_TAG:
-		for (size_t i = 0; i < p->n_tags; i++)
-			if (glob_match(f->text, strlen(f->text), p->tags[i]))
-				return true;
-		return false;
-	}
-	return false;
-}
-
 /* ---- new and free ------------------------------------------------------------------------------------------------ */
 
 static void on_family(const struct family *family, bool begins, void *user)
@@ -116,8 +33,7 @@ int promises_new(struct model *m, const struct promises_driver *driver, const st
 	p->model = m;
 	if (driver)
 		p->driver = *driver;
-	if (facts_copy(p, facts) < 0) {
-		facts_clear(p);
+	if (facts_copy(&p->facts, facts) < 0) {
 		free(p);
 		return -ENOMEM;
 	}
@@ -126,6 +42,12 @@ int promises_new(struct model *m, const struct promises_driver *driver, const st
 		model_observe(m, &p->observer);
 	*ret_promises = p;
 	return 0;
+}
+
+void promises_set_facts(struct promises *p, const struct promises_facts *facts)
+{
+	/* Without memory for them the old ones stand. */
+	facts_copy(&p->facts, facts);
 }
 
 static void live_drop(struct promises *p, struct rule *rule)
@@ -160,7 +82,7 @@ void promises_free(struct promises *p)
 		free(run->program);
 		free(run);
 	}
-	facts_clear(p);
+	facts_free(&p->facts);
 	free(p->heap);
 	free(p->work);
 	free(p->index);
@@ -277,7 +199,7 @@ int promises_check(struct promises *p, const struct promises_file *files, size_t
 /* The old rule that goes on in the place of the new one: the same text, in force then and now */
 static bool is_same(const struct promises *p, const struct rule *old, const struct rule *new)
 {
-	return old && old->live && !strcmp(old->text, new->text) && (!new->only || fact_holds(p, new->only));
+	return old && old->live && !strcmp(old->text, new->text) && (!new->only || facts_hold(&p->facts, new->only));
 }
 
 /* A promise that was said to be broken is no longer spoken of: its readers hear it. */
@@ -299,7 +221,7 @@ static int bind_new(struct promises *p, struct rules *rules, const struct named 
 	int err = 0;
 
 	for (struct rule *r = rules->first; r && !err; r = r->next) {
-		if (r->only && !fact_holds(p, r->only))
+		if (r->only && !facts_hold(&p->facts, r->only))
 			continue;
 		HASH_FIND_STR(names, r->name, old);
 		if (old && is_same(p, old->rule, r))

@@ -40,6 +40,12 @@ struct promises_facts {
 	const char *zone; /* "" without */
 	const char *const *tags;
 	size_t n_tags;
+	/* NULL or "": not known, which is like nothing and neither less nor more than anything */
+	const char *os, *os_version; /* as os-release has them: "debian", "12" */
+	const char *kernel, *arch;   /* as uname: "6.1.0-18-amd64", "x86_64" */
+	const char *virtual;         /* "none", or what it runs in: "kvm", "lxc" … */
+	const char *init;            /* the name of process 1: "systemd" */
+	double cpus, memory;         /* memory in bytes; 0: not known */
 };
 
 /* A file's text; kept by the caller until promises_load returns */

@@ -36,6 +36,7 @@ enum expr_kind {
 	EXPR_OR,
 	EXPR_NOT,
 	EXPR_QUANTIFIER, /* items[0] */
+	EXPR_FACT,       /* of `only on` alone: its value, or whether it is like `text` */
 };
 
 enum expr_op {
@@ -45,6 +46,13 @@ enum expr_op {
 	OP_ALL, OP_ANY, OP_NONE_OF, OP_SOME,
 	OP_RATE, OP_DELTA, OP_AVG, OP_MIN, OP_MAX, OP_SUM, OP_COUNT,
 	OP_STDDEV, OP_PERCENTILE, OP_FORECAST, OP_CHANGED, OP_AGE, OP_RECORDS,
+};
+
+enum fact {
+	FACT_HOST, FACT_ZONE, FACT_TAG, /* these three also before a string: tag "web" */
+	FACT_OS, FACT_OS_VERSION, FACT_KERNEL, FACT_ARCH, FACT_VIRTUAL, FACT_INIT,
+	FACT_CPUS, FACT_MEMORY,
+	N_FACTS,
 };
 
 enum expr_type {
@@ -71,6 +79,8 @@ struct expr {
 	bool constant;    /* names no series */
 	bool negated;     /* under an odd number of `not` and `none`: margin works the other way round */
 
+	enum fact fact;   /* of EXPR_FACT; `asks`: whether it is like `text`, a pattern */
+	bool asks;
 	double number;    /* number, truth (0, 1); of a string compared with a state: its index */
 	char unit[UNIT_LENGTH]; /* of the result: set by the check, of literals by the grammar */
 	enum expr_type type;
@@ -90,13 +100,6 @@ struct expr {
 	/* of a name, once its family is there */
 	uint32_t metric_kind, metric_flags;
 	int metric_index;    /* -1: unknown */
-};
-
-enum fact_kind { FACT_TAG, FACT_HOST, FACT_ZONE, FACT_AND, FACT_OR, FACT_NOT };
-struct fact {
-	enum fact_kind kind;
-	struct fact *a, *b;
-	const char *text;
 };
 
 struct action {
@@ -135,7 +138,7 @@ struct rule {
 	unsigned n_promisees;
 	const char *const *tells;
 	unsigned n_tells;
-	struct fact *only; /* NULL: everywhere */
+	struct expr *only; /* over facts; NULL: everywhere */
 	struct dependency *depends, *dependents;
 	uint8_t visit;     /* of a walk along `depends` */
 	unsigned chain;    /* how long the longest one below it is */
@@ -150,5 +153,8 @@ struct rule {
 	struct rule *twin; /* the one of the same text that goes on in its place; then this one is freed */
 	struct live_rule *live; /* set while it is in force */
 };
+
+const char *facts_name(enum fact fact);
+void facts_type(struct expr *e);
 
 #endif

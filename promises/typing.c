@@ -357,6 +357,8 @@ static bool check_compare(struct typing *t, struct expr *e)
 		return check_state_pair(t, e, a, b);
 	if (b->type == TYPE_STATE)
 		return check_state_pair(t, e, b, a);
+	if (a->type == TYPE_STRING && b->type == TYPE_STRING && (a->kind == EXPR_FACT || b->kind == EXPR_FACT))
+		return true; /* texts of facts are ordered as versions are */
 	if (a->type == TYPE_STRING || b->type == TYPE_STRING) {
 		struct expr *text = b->type == TYPE_STRING ? b : a, *other = text == b ? a : b;
 
@@ -381,7 +383,7 @@ static bool check_in(struct typing *t, struct expr *e)
 	const struct expr *left = e->items[0];
 	bool ok = true;
 
-	if (left->type == TYPE_TRUTH || left->type == TYPE_STRING) {
+	if (left->type == TYPE_TRUTH || (left->type == TYPE_STRING && left->kind != EXPR_FACT)) {
 		expr_fault(t, left, NULL, "\"in\" takes a state or a number");
 		return false;
 	}
@@ -390,6 +392,9 @@ static bool check_in(struct typing *t, struct expr *e)
 
 		if (left->type == TYPE_STATE) {
 			ok &= check_state_pair(t, e, left, item);
+		} else if (left->type == TYPE_STRING && item->type != TYPE_STRING) {
+			expr_fault(t, item, NULL, "a text cannot be compared with a number");
+			ok = false;
 		} else if (left->type == TYPE_NUMBER && item->type == TYPE_STRING) {
 			expr_fault(t, item, NULL, "a number cannot be compared with a string");
 			ok = false;
@@ -602,6 +607,9 @@ static bool type_check(struct typing *t, struct expr *e)
 		return true;
 	case EXPR_NAME:
 		return check_name(t, e);
+	case EXPR_FACT:
+		facts_type(e);
+		return true;
 	case EXPR_CALL:
 		return check_items(t, e) && check_call(t, e);
 	case EXPR_ARITH:
@@ -652,6 +660,8 @@ bool typing_check(struct typing *t, struct rule *rule)
 		else if (!f->instance_label)
 			type_fault(t, false, rule->promiser_at, rule->promiser_width, NULL, "family \"%s\" has no instances", rule->family);
 	}
+	if (rule->only && type_check(t, rule->only))
+		check_truth(t, rule->only);
 	if (rule->body && type_check(t, rule->body) && check_truth(t, rule->body))
 		set_negated(rule->body, false);
 	return !t->errors;

@@ -117,6 +117,7 @@ static int tightness(const struct expr *e)
 	case EXPR_BOOL:
 	case EXPR_NAME:
 	case EXPR_CALL:
+	case EXPR_FACT:
 		break;
 	}
 	return 8;
@@ -181,6 +182,11 @@ void word_expr(struct buf *b, const struct expr *e, const struct tree *tree)
 		break;
 	case EXPR_NAME:
 		word_name(b, e, tree);
+		break;
+	case EXPR_FACT:
+		buf_puts(b, facts_name(e->fact));
+		if (e->asks)
+			buf_printf(b, " \"%s\"", e->text);
 		break;
 	case EXPR_CALL:
 		word_call(b, e, tree);
@@ -348,6 +354,7 @@ static void find_culprits(struct culprits *c, const struct node *n, uint8_t trut
 	case EXPR_CALL:
 	case EXPR_ARITH:
 	case EXPR_MINUS:
+	case EXPR_FACT:
 		break;
 	}
 	if (c->n < REASONS_MAX) {

@@ -1,4 +1,4 @@
-/* What the language says beyond a single comparison: some N, depends */
+/* What the language says beyond a single comparison: some N, depends, let, only on */
 #include "promise_help.h"
 
 static struct world *w;
@@ -252,6 +252,179 @@ START_TEST(depends_in_vain)
 }
 END_TEST
 
+/* ---- let -------------------------------------------------------------------------------------------------------- */
+
+START_TEST(let_stands_for_what_was_written)
+{
+	struct promise_explanation x;
+
+	world_load_at(w, "bundle b {\n let limit = 10B\n let back = 30s\n let many = 3\n"
+	                 "promise p {\n promiser df:*\n let low = df:*:free < limit margin 2B\n"
+	                 "keep not low and df:*:total / many > limit\n settle back\n }\n"
+	                 "promise q { promiser df:* keep avg(df:*:free, back) > limit }\n}", 0);
+	put(w, "df", "/", "total", 60, 0);
+	put(w, "df", "/", "free", 20, 0);
+	ck_assert_str_eq(stands("b.p", NULL), "kept");
+	ck_assert_str_eq(stands("b.q", NULL), "kept");
+	put(w, "df", "/", "free", 9, 1);
+	ck_assert_str_eq(stands("b.p", NULL), "broken");
+	ck_assert_str_eq(why("b.p"), "df:/:free is 9 B, promised not < 10 B, above 12 B to be kept again");
+	ck_assert_int_eq(promises_explain(w->p, 0, S(3), &x), 0);
+	ck_assert_str_eq(x.parts[0].text, "not df:/:free < 10 B margin 2 B and df:/:total / 3 > 10 B");
+	ck_assert_str_eq(world_info(w, 0).body, "not low and df:*:total / many > limit");
+	promise_explanation_free(&x);
+	put(w, "df", "/", "free", 11, 2);
+	ck_assert_str_eq(stands("b.p", NULL), "broken"); /* margin */
+	put(w, "df", "/", "free", 12, 3);
+	world_time(w, S(32));
+	ck_assert_str_eq(stands("b.p", NULL), "broken"); /* settle */
+	world_time(w, S(33));
+	ck_assert_str_eq(stands("b.p", NULL), "kept");
+}
+END_TEST
+
+/* Another let is another promise, though its own text is the same; one that it does not use is not. */
+START_TEST(let_is_part_of_the_promise)
+{
+	static const char text[] = "bundle b {\n let limit = %s\n let other = %s\n promise p { promiser x keep df:/:free > limit }\n"
+	                           "promise q { promiser x keep df:/:total > other }\n}";
+	char one[512];
+
+	snprintf(one, sizeof(one), text, "10B", "1B");
+	world_load_at(w, one, 0);
+	put(w, "df", "/", "free", 20, 1);
+	put(w, "df", "/", "total", 20, 1);
+	ck_assert_int_eq(world_info(w, 0).since, S(1));
+	snprintf(one, sizeof(one), text, "10B", "2B");
+	world_load_at(w, one, 5);
+	ck_assert_int_eq(world_info(w, 0).since, S(1));
+	ck_assert_int_eq(world_info(w, 1).since, S(5));
+	snprintf(one, sizeof(one), text, "30B", "2B");
+	world_load_at(w, one, 6);
+	ck_assert_str_eq(stands("b.p", NULL), "broken");
+}
+END_TEST
+
+START_TEST(let_hides_and_is_told_when_unused)
+{
+	struct faults faults = { 0 };
+	struct buf b = BUF_INIT;
+
+	ck_assert_int_eq(world_try(w, "bundle b {\n let x = 5B\n let y = 1\n promise p {\n promiser d\n let x = 50B\n let z = 2\n"
+	                              "keep df:/:free > x\n }\n}\nbundle c {\n promise p { promiser d keep true }\n}", T0, &faults), 0);
+	for (struct fault *f = faults.first; f; f = f->next)
+		fault_format(f, &b);
+	ck_assert_str_eq(buf_text(&b), "t.promise:7:6: warning: \"z\" is not used\n     let z = 2\n         ^ take it out, or use it in what follows\n"
+	                               "t.promise:3:6: warning: \"y\" is not used\n     let y = 1\n         ^ take it out, or use it in what follows\n"
+	                               "t.promise:2:6: warning: \"x\" is not used\n     let x = 5B\n         ^ take it out, or use it in what follows\n");
+	put(w, "df", "/", "free", 20, 1);
+	is(w, "broken");
+	buf_free(&b);
+	faults_free(&faults);
+}
+END_TEST
+
+START_TEST(let_refused)
+{
+#define LET(text) "bundle b {\n " text "\n promise p { promiser d keep df:/:free > limit } }"
+	ck_assert(refused(LET("let limit 5B"), "expected \"=\", found \"5B\"", "let limit = 10%"));
+	ck_assert(refused(LET("let keep = 5B"), "\"keep\" is a word of the language", "take another name"));
+	ck_assert(refused(LET("let p95 = 5B"), "\"p95\" is a word of the language", "take another name"));
+	ck_assert(refused(LET("let limit = 5B\n let limit = 6B"), "there is a let \"limit\" already", NULL));
+	ck_assert(refused(LET("let limit = limit + 1B"), "unknown word \"limit\" in a condition", "a state is written in quotes: \"limit\""));
+	ck_assert(refused(LET("let limits = 5B"), "unknown word \"limit\" in a condition", "did you mean \"limits\"?"));
+	ck_assert(refused(LET("let limit = 5% "), "a size (B) cannot be compared with a percentage (%)", "did you mean \"df:/:free_percent\"?"));
+	ck_assert(refused(LET("let limit = 5B 6B"), "expected an operator or the next line, found \"6B\"", NULL));
+	ck_assert(refused("bundle b {\n promise p { promiser d keep true }\n let x = 5B\n}", "\"let\" stands before the bundle's promises", NULL));
+}
+END_TEST
+
+/* A let of lets of lets grows: it is bounded as any condition is. */
+START_TEST(let_grows)
+{
+	char text[4096];
+	size_t n = (size_t)snprintf(text, sizeof(text), "bundle b {\n let a0 = df:/:free > 1B\n");
+
+	for (int i = 1; i < 20; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "let a%d = a%d and a%d\n", i, i - 1, i - 1);
+	snprintf(text + n, sizeof(text) - n, "promise p { promiser d keep a19 } }");
+	ck_assert(refused(text, "this condition has more than 1000 parts", "split it into several promises"));
+}
+END_TEST
+
+/* ---- only on ---------------------------------------------------------------------------------------------------- */
+
+static void in_force(const char *only, bool is_so)
+{
+	static const char *const tags[] = { "web", "eu-1" };
+	static const struct promises_facts facts = { .host = "web1.example", .zone = "ams/r1", .tags = tags, .n_tags = 2, .os = "debian",
+		.os_version = "12", .kernel = "6.10.3-amd64", .arch = "x86_64", .virtual = "kvm", .cpus = 8, .memory = 16e9 };
+	char text[512];
+
+	promises_set_facts(w->p, &facts);
+	snprintf(text, sizeof(text), "bundle b {\n promise p {\n only on %s\n promiser d\n keep df:/:free > 1B\n }\n}", only);
+	world_load_at(w, "", 0);
+	world_load_at(w, text, 0);
+	ck_assert_msg((promises_count(w->p) == 1) == is_so, "only on %s", only);
+	/* The bundle's hold for each promise of it. */
+	snprintf(text, sizeof(text), "bundle b {\n only on tag \"web\"\n only on %s\n promise p {\n promiser d\n keep df:/:free > 1B\n }\n}", only);
+	world_load_at(w, "", 0);
+	world_load_at(w, text, 0);
+	ck_assert_msg((promises_count(w->p) == 1) == is_so, "in a bundle: only on %s", only);
+}
+
+START_TEST(only_on_facts)
+{
+	in_force("tag \"web\"", true);
+	in_force("tag \"eu-*\" and not tag \"db\"", true);
+	in_force("host \"web*.example\"", true);
+	in_force("zone \"ams\"", true);
+	in_force("zone \"ams/r2\"", false);
+	in_force("os == \"debian\" and os_version >= \"11\"", true);
+	in_force("os != \"debian\"", false);
+	in_force("os in [\"fedora\", \"debian\"]", true);
+	in_force("os in [\"fedora\", \"rhel\"]", false);
+	in_force("kernel > \"6.9\"", true); /* as versions, not as texts */
+	in_force("\"6.11\" > kernel", true);
+	in_force("cpus >= 8 and memory / cpus < 2.5GB", true);
+	in_force("cpus in [1, 2, 4]", false);
+	in_force("memory > 16GiB", false);
+	in_force("virtual != \"none\" or cpus == 1", true);
+	in_force("host == \"web1.example\"", true);
+	in_force("(cpus > 4) == true", true);
+	in_force("-cpus < -7", true);
+	in_force("not (tag \"web\" or tag \"db\")", false);
+	/* What is not known is like nothing, and unlike everything. */
+	in_force("init == \"systemd\"", false);
+	in_force("init != \"systemd\"", true);
+	in_force("init < \"systemd\"", false);
+	in_force("not init < \"systemd\"", true);
+}
+END_TEST
+
+START_TEST(only_on_refused)
+{
+#define ONLY(text) "bundle b {\n promise p {\n only on " text "\n promiser d\n keep true\n }\n}"
+	static const char facts[] = "expected a fact: host, zone, tag, os, os_version, kernel, arch, virtual, init, cpus or memory, found ";
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s\"hots\"", facts);
+	ck_assert(refused(ONLY("hots \"x\""), text, "did you mean \"host\"?"));
+	ck_assert(refused(ONLY("cpus"), "a condition is needed here, this is a number", "compare it with something"));
+	ck_assert(refused(ONLY("os > 5"), "a string is compared with a state alone", NULL));
+	ck_assert(refused(ONLY("os in [\"debian\", 5]"), "a text cannot be compared with a number", NULL));
+	ck_assert(refused(ONLY("memory > 5s"), "a size (B) cannot be compared with a duration (s)", "write a value such as 1GiB"));
+	ck_assert(refused(ONLY("tag"), "expected a string, found \"promiser\"", "only on tag \"web\""));
+	ck_assert(refused(ONLY("cpus > 4 margin 1"), "facts do not move: no margin", NULL));
+	ck_assert(refused(ONLY("df:/:free > 5B"), "\"only on\" asks about facts of the host, not about series",
+	                  "what a promise speaks of stands in its keep"));
+	ck_assert(refused("bundle b {\n let low = df:/:free > 5B\n only on low\n promise p { promiser x keep low } }",
+	                  "\"only on\" asks about facts of the host, not about series", "what a promise speaks of stands in its keep"));
+	ck_assert(refused("bundle b {\n promise p { promiser x keep true }\n only on tag \"x\"\n }", "\"only\" stands before the bundle's promises",
+	                  NULL));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("promises language");
@@ -269,6 +442,13 @@ int main(void)
 	tcase_add_test(t, depends_and_grace);
 	tcase_add_test(t, depends_over_a_reload);
 	tcase_add_test(t, depends_in_vain);
+	tcase_add_test(t, let_stands_for_what_was_written);
+	tcase_add_test(t, let_is_part_of_the_promise);
+	tcase_add_test(t, let_hides_and_is_told_when_unused);
+	tcase_add_test(t, let_refused);
+	tcase_add_test(t, let_grows);
+	tcase_add_test(t, only_on_facts);
+	tcase_add_test(t, only_on_refused);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
