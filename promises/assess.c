@@ -143,6 +143,8 @@ void promise_schedule(struct promise *pr)
 	for (const struct node *n = pr->held; n; n = n->next_held)
 		if (n->window)
 			earlier(&at, window_next(n->window));
+	for (const struct node *n = pr->times; n; n = n->next_time)
+		earlier(&at, n->at);
 	if (pr->n_joining)
 		earlier(&at, next_join(pr));
 	if (pr->n_actions)
@@ -311,6 +313,18 @@ static void promise_jump(struct promise *pr, int64_t jump)
 		pr->at += jump; /* all by the same: the heap stays in order */
 }
 
+static void promise_retime(struct promise *pr)
+{
+	int64_t now = pr->engine->now;
+
+	for (struct node *n = pr->times; n; n = n->next_time)
+		n->at = now;
+	promise_advance(pr, now);
+	if (pr->tree->nodes[0].truth != pr->truth)
+		promise_assess(pr, now);
+	promise_schedule(pr);
+}
+
 void promises_jump(struct promises *p, int64_t jump)
 {
 	engine_enter(p);
@@ -318,5 +332,12 @@ void promises_jump(struct promises *p, int64_t jump)
 		for (struct promise *pr = r->live ? r->live->promises : NULL; pr; pr = pr->next)
 			promise_jump(pr, jump);
 	p->now += jump;
+	/* The time of day is another one now. */
+	for (struct rule *r = p->rules.first; r; r = r->next)
+		for (struct promise *pr = r->live ? r->live->promises : NULL, *next; pr; pr = next) {
+			next = pr->next;
+			if (pr->times)
+				promise_retime(pr);
+		}
 	engine_leave(p);
 }

@@ -204,6 +204,11 @@ static int build(struct tree *tree, struct node *node, const struct expr *e)
 		return leaf_use(tree, e->items[0], node);
 	if (e->kind == EXPR_QUANTIFIER)
 		return quantifier_new(tree, node);
+	if (e->kind == EXPR_BETWEEN) {
+		node_time(node, tree->promise->engine->now);
+		node->next_time = tree->promise->times;
+		tree->promise->times = node;
+	}
 	return 0;
 }
 
@@ -309,6 +314,12 @@ static void held_drop(struct promise *pr, const struct tree *tree)
 			*at = (*at)->next_held;
 		else
 			at = &(*at)->next_held;
+	at = &pr->times;
+	while (*at)
+		if ((*at)->tree == tree)
+			*at = (*at)->next_time;
+		else
+			at = &(*at)->next_time;
 }
 
 /* With `over`, joins that quantifier's trees; it counts once it has values. Computed. */

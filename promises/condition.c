@@ -197,6 +197,8 @@ static struct expr *parse_word(struct parser *p)
 		return parse_literal(p);
 	if (p->facts)
 		return facts_word(p);
+	if (parser_at_word(p, "between"))
+		return calendar_parse(p);
 	for (size_t i = 0; i < KITH_COUNT(functions); i++)
 		if (parser_at_word(p, functions[i].text))
 			return parse_call(p, functions[i].op, functions[i].text);
@@ -376,7 +378,7 @@ static struct expr *parse_comparison(struct parser *p)
 		return NULL;
 	if (parser_at_word(p, "in"))
 		return parse_in(p, left);
-	if ((parser_at_word(p, "between") || parser_at_word(p, "matches")) && parser_not_yet(p))
+	if (parser_at_word(p, "matches") && parser_not_yet(p))
 		return NULL;
 	if (parser_at_mark(p, '='))
 		return parser_expected(p, "a comparison", "did you mean \"==\"?");

@@ -48,6 +48,10 @@ struct node {
 			struct node *next_held;
 		};
 		struct quantifier *quantifier;
+		struct {
+			struct node *next_time; /* of the promise's list */
+			int64_t at;             /* of EXPR_BETWEEN: when it changes next; 0: never */
+		};
 	};
 };
 
@@ -147,6 +151,7 @@ struct promise {
 	int64_t at;           /* the earliest of all deadlines; 0: none */
 	size_t heap_index;
 	struct node *held;    /* nodes whose window moves with time */
+	struct node *times;   /* EXPR_BETWEEN */
 	unsigned n_joining;
 	struct action_state *actions;
 	unsigned n_actions, n_running;
@@ -218,6 +223,10 @@ int facts_copy(struct facts *to, const struct promises_facts *from); /* in place
 void facts_free(struct facts *f);
 bool facts_hold(const struct facts *f, const struct expr *e);
 
+/* ---- calendar.c */
+bool calendar_holds(const struct expr *e, int64_t now, int64_t *ret_next); /* *ret_next: when that changes, or may; 0: never */
+void word_calendar(struct buf *b, const struct expr *e);
+
 /* ---- topics.c */
 struct topic *topic_find(struct promises *p, const char *family); /* NULL: no promise names it */
 struct topic *topic_get(struct promises *p, const char *family);  /* makes it; NULL: out of memory */
@@ -246,6 +255,7 @@ void quantifier_join(struct node *node, struct tree *tree); /* the tree counts f
 unsigned quantifier_least(const struct node *node); /* how many must hold, of `some` */
 void quantifier_leave(struct node *node, struct tree *tree);
 void endings_assess(struct promises *p);
+bool node_time(struct node *n, int64_t now); /* of EXPR_BETWEEN; true: it is another truth now */
 bool tree_ready(const struct tree *tree); /* each leaf has had a value */
 void promise_advance(struct promise *pr, int64_t now); /* windows and joining instances */
 

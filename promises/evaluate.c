@@ -206,6 +206,11 @@ static bool node_compute(struct node *n)
 	case EXPR_QUANTIFIER:
 		truth = quantify(n);
 		break;
+	case EXPR_BETWEEN: /* time sets it */
+		return false;
+	case EXPR_WHILE:
+		truth = n->kids[0].truth == KITH_KEPT ? n->kids[1].truth : KITH_UNKNOWN;
+		break;
 	}
 	if (truth == n->truth && (number == n->number || (isnan(number) && isnan(n->number))))
 		return false;
@@ -505,6 +510,15 @@ static void join_due(struct promise *pr, int64_t now)
 	}
 }
 
+bool node_time(struct node *n, int64_t now)
+{
+	uint8_t truth = truth_of(calendar_holds(n->e, now, &n->at));
+	bool changed = truth != n->truth;
+
+	n->truth = truth;
+	return changed;
+}
+
 void promise_advance(struct promise *pr, int64_t now)
 {
 	for (struct node *n = pr->held; n; n = n->next_held) {
@@ -514,6 +528,9 @@ void promise_advance(struct promise *pr, int64_t now)
 		if (!isnan(n->number) && set_number(n, window_value(n->window)))
 			climb(n);
 	}
+	for (struct node *n = pr->times; n; n = n->next_time)
+		if (n->at && n->at <= now && node_time(n, now))
+			climb(n);
 	if (pr->n_joining)
 		join_due(pr, now);
 }

@@ -177,6 +177,8 @@ static double number_of(const struct facts *f, const struct expr *e)
 	case EXPR_OR:
 	case EXPR_NOT:
 	case EXPR_QUANTIFIER:
+	case EXPR_BETWEEN:
+	case EXPR_WHILE:
 		break;
 	}
 	return NAN;
@@ -245,6 +247,8 @@ bool facts_hold(const struct facts *f, const struct expr *e)
 	case EXPR_ARITH:
 	case EXPR_MINUS:
 	case EXPR_QUANTIFIER:
+	case EXPR_BETWEEN:
+	case EXPR_WHILE:
 		break;
 	}
 	return false;

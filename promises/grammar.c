@@ -16,9 +16,10 @@
 #define TIMEOUT_DEFAULT (30 * NS_PER_S)
 
 static const char *const statements[] = { "promiser", "promisee", "keep", "grace", "settle", "severity",
-                                          "on",       "only",     "tell", "depends",  "let" };
+                                          "on",       "only",     "tell", "depends",  "let",      "between" };
+#define STATEMENT_BETWEEN 11
 /* Words of the language's next version */
-static const char *const later[] = { "between", "matches", "stddev", "forecast", "age",
+static const char *const later[] = { "matches", "stddev", "forecast", "age",
                                      "changed", "records", "ack",     "silence" };
 
 /* ---- what both halves use --------------------------------------------------------------------------------------- */
@@ -257,6 +258,14 @@ const char *parser_written(struct parser *p, size_t at, size_t end)
 	return text;
 }
 
+/* As a statement: when the promise is in force */
+static bool parse_between(struct parser *p)
+{
+	p->nodes = 0;
+	p->rule->between = calendar_parse(p);
+	return p->rule->between != NULL;
+}
+
 static bool parse_keep(struct parser *p)
 {
 	size_t at = p->token.at;
@@ -454,6 +463,8 @@ static bool statement(struct parser *p, size_t which)
 		return parse_depends(p);
 	case 10:
 		return lets_parse(p, &p->rule_lets);
+	case 11:
+		return parse_between(p);
 	}
 	return false;
 }
@@ -492,8 +503,9 @@ static void parse_statements(struct parser *p, unsigned *seen)
 			resync(p);
 			continue;
 		}
-		parser_next(p);
-		if ((*seen & 1u << i) && i < 6)
+		if (i != STATEMENT_BETWEEN)
+			parser_next(p);
+		if ((*seen & 1u << i) && (i < 6 || i == STATEMENT_BETWEEN))
 			parser_fault(p, at, width, NULL, "\"%s\" is there already", statements[i]);
 		*seen |= 1u << i;
 		if (!statement(p, i))
@@ -559,6 +571,12 @@ static void rule_end(struct parser *p, unsigned seen, size_t at, size_t width)
 	if (!(seen & 4))
 		parser_fault(p, at, width, "keep memory:available_percent > 5%", "this promise has no condition");
 	p->nodes = 0;
+	if (r->between && r->body) {
+		struct expr *both = expr_new(p, EXPR_WHILE, r->body->at);
+
+		if (both && expr_append(p, both, r->between) && expr_append(p, both, r->body))
+			r->body = both;
+	}
 	if (p->only)
 		r->only = facts_both(p, expr_clone(p, p->only), r->only);
 	lets_close(p, &p->rule_lets);

@@ -71,6 +71,9 @@ struct expr *lets_use(struct parser *p);                /* the token names one: 
 bool lets_number(struct parser *p, struct token *ret_number); /* the token names one that is a literal: as if that stood here */
 const char *lets_suggest(const struct parser *p);       /* one that the token may have meant; or NULL */
 
+/* calendar.c: at `between`; NULL: told */
+struct expr *calendar_parse(struct parser *p);
+
 /* facts.c: `only on …` */
 bool facts_parse(struct parser *p, struct expr **only); /* `only` is taken; narrows what is in *only. False: told */
 struct expr *facts_both(struct parser *p, struct expr *a, struct expr *b);

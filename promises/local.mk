@@ -2,6 +2,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/arena.c promises/arena.h \
 	promises/assess.c \
 	promises/binding.c \
+	promises/calendar.c \
 	promises/condition.c \
 	promises/depends.c \
 	promises/engine.h \

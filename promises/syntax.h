@@ -36,6 +36,8 @@ enum expr_kind {
 	EXPR_OR,
 	EXPR_NOT,
 	EXPR_QUANTIFIER, /* items[0] */
+	EXPR_BETWEEN,    /* a time of day and days of the week */
+	EXPR_WHILE,      /* items[1] while items[0], a time, holds; unknown otherwise */
 	EXPR_FACT,       /* of `only on` alone: its value, or whether it is like `text` */
 };
 
@@ -93,6 +95,10 @@ struct expr {
 	double share;     /* of a percentile, 0.999 for p999; of OP_SOME with %, 0.3 for 30% */
 	unsigned least;   /* of OP_SOME without: so many */
 
+	/* between: seconds since midnight, `until` <= `from`: over midnight; bit 0 of days is Sunday */
+	int from, until;
+	unsigned days;
+
 	/* a name; a quantifier's pattern */
 	const char *family, *instance, *metric; /* instance "" for the nameless one */
 	bool pattern, three; /* three parts */
@@ -142,7 +148,8 @@ struct rule {
 	struct dependency *depends, *dependents;
 	uint8_t visit;     /* of a walk along `depends` */
 	unsigned chain;    /* how long the longest one below it is */
-	struct expr *body;
+	struct expr *body; /* with `between` around it, where the promise has that */
+	struct expr *between; /* NULL: at all times */
 	const char *body_text;
 	int64_t grace, settle; /* ns */
 	enum kith_priority severity;

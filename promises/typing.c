@@ -610,6 +610,10 @@ static bool type_check(struct typing *t, struct expr *e)
 	case EXPR_FACT:
 		facts_type(e);
 		return true;
+	case EXPR_BETWEEN:
+		return true;
+	case EXPR_WHILE:
+		return check_truths(t, e);
 	case EXPR_CALL:
 		return check_items(t, e) && check_call(t, e);
 	case EXPR_ARITH:

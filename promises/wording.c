@@ -118,7 +118,10 @@ static int tightness(const struct expr *e)
 	case EXPR_NAME:
 	case EXPR_CALL:
 	case EXPR_FACT:
+	case EXPR_BETWEEN:
 		break;
+	case EXPR_WHILE:
+		return 0;
 	}
 	return 8;
 }
@@ -182,6 +185,12 @@ void word_expr(struct buf *b, const struct expr *e, const struct tree *tree)
 		break;
 	case EXPR_NAME:
 		word_name(b, e, tree);
+		break;
+	case EXPR_BETWEEN:
+		word_calendar(b, e);
+		break;
+	case EXPR_WHILE:
+		word_expr(b, e->items[1], tree);
 		break;
 	case EXPR_FACT:
 		buf_puts(b, facts_name(e->fact));
@@ -280,6 +289,11 @@ void word_unknown(struct buf *b, const struct node *node)
 		word_no_branch(b, node);
 		return;
 	}
+	if (node->e->kind == EXPR_WHILE && node->kids[0].truth != KITH_KEPT) {
+		buf_puts(b, "not promised now, but ");
+		word_calendar(b, node->kids[0].e);
+		return;
+	}
 	for (unsigned i = 0; i < node->n_kids; i++)
 		if (is_unknown(&node->kids[i])) {
 			word_unknown(b, &node->kids[i]);
@@ -345,6 +359,9 @@ static void find_culprits(struct culprits *c, const struct node *n, uint8_t trut
 	case EXPR_QUANTIFIER:
 		quantifier_culprits(c, n, truth);
 		return;
+	case EXPR_WHILE:
+		find_culprits(c, &n->kids[1], truth);
+		return;
 	case EXPR_COMPARE:
 	case EXPR_IN:
 	case EXPR_BOOL:
@@ -355,6 +372,7 @@ static void find_culprits(struct culprits *c, const struct node *n, uint8_t trut
 	case EXPR_ARITH:
 	case EXPR_MINUS:
 	case EXPR_FACT:
+	case EXPR_BETWEEN:
 		break;
 	}
 	if (c->n < REASONS_MAX) {
@@ -396,6 +414,11 @@ static void word_reason(struct culprits *c, const struct node *n, uint8_t truth)
 	struct buf *b = c->b;
 
 	(void)truth;
+	if (e->kind == EXPR_BETWEEN) {
+		buf_puts(b, n->truth == KITH_KEPT ? "it is " : "it is not ");
+		word_calendar(b, e);
+		return;
+	}
 	if (e->kind == EXPR_BOOL || (e->kind == EXPR_COMPARE && e->items[0]->type == TYPE_TRUTH)) {
 		word_expr(b, e, n->tree);
 		buf_printf(b, " is %s", n->truth == KITH_KEPT ? "true" : "false");
@@ -468,7 +491,7 @@ static void word_remedy(struct culprits *c, const struct node *n, uint8_t truth)
 	struct buf *b = c->b;
 	bool holds = truth == KITH_KEPT; /* and must not */
 
-	if (e->kind == EXPR_BOOL || (e->kind == EXPR_COMPARE && e->items[0]->type == TYPE_TRUTH)) {
+	if (e->kind == EXPR_BETWEEN || e->kind == EXPR_BOOL || (e->kind == EXPR_COMPARE && e->items[0]->type == TYPE_TRUTH)) {
 		word_expr(b, e, n->tree);
 		buf_printf(b, " must become %s", holds ? "false" : "true");
 		return;

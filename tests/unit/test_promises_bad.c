@@ -91,7 +91,7 @@ static const struct {
 	{ "some 101% df:*:free > 5B", 13, 4, "\"some\" takes a whole number or a percentage up to 100%", "some 3 (…), some 30% (…)" },
 	{ "some 3s df:*:free > 5B", 13, 2, "\"some\" takes a whole number or a percentage up to 100%", "some 3 (…), some 30% (…)" },
 	{ "count(records matching \"x\", 1m) < 5", 14, 7, "\"records\" is not supported yet in this version", NULL },
-	{ "df:/:free between 1B and 5B", 18, 7, "\"between\" is not supported yet in this version", NULL },
+	{ "df:/:free > 1 between 1B and 5B", 30, 2, "expected a time of day, found \"1B\"", "between 08:00 and 20:00 on mon..fri" },
 	{ "interface:lo:state matches \"u*\"", 27, 7, "\"matches\" is not supported yet in this version", NULL },
 	{ "df:/:free > \"five", 20, 5, "this string does not end", "a string ends with \" on its line" },
 	{ "interface:lo:state == \"u\\p\"", 32, 2, "unknown escape in a string", "there are \\\" \\\\ \\n \\t" },

@@ -1,5 +1,7 @@
-/* What the language says beyond a single comparison: some N, depends, let, only on */
+/* What the language says beyond a single comparison: some N, depends, let, only on, between */
 #include "promise_help.h"
+#include "promises/engine.h"
+#include <time.h>
 
 static struct world *w;
 
@@ -425,6 +427,122 @@ START_TEST(only_on_refused)
 }
 END_TEST
 
+/* ---- between ---------------------------------------------------------------------------------------------------- */
+
+/* Friday, 2027-01-15, 08:00:00 UTC is T0. */
+static void in_zone(const char *zone)
+{
+	setenv("TZ", zone, 1);
+	tzset();
+}
+
+START_TEST(between_in_a_condition)
+{
+	in_zone("UTC");
+	world_keep(w, "memory", "between 09:00 and 17:30 on mon..fri and memory:available > 5B");
+	put(w, "memory", "", "available", 9, 0);
+	is(w, "broken");
+	because(w, "it is not between 09:00 and 17:30 on mon..fri");
+	ck_assert_int_eq(w->armed, S(3600));
+	world_time(w, S(3600));
+	is(w, "kept");
+	because(w, "it is between 09:00 and 17:30 on mon..fri; memory:available is 9 B, promised > 5 B");
+	world_time(w, S(9.5 * 3600));
+	is(w, "broken");
+	/* Not on Saturday, not on Sunday */
+	ck_assert_int_eq(w->armed, S(73 * 3600));
+	world_time(w, S(72 * 3600 + 3599));
+	is(w, "broken");
+	world_time(w, S(73 * 3600));
+	is(w, "kept");
+}
+END_TEST
+
+START_TEST(between_as_a_statement)
+{
+	in_zone("UTC");
+	world_load_at(w, "bundle b {\n promise p {\n promiser memory\n between 22:00 and 06:00 on fri, sun\n keep memory:available > 5B\n"
+	                 "on broken run \"/x\"\n }\n}", 0);
+	put(w, "memory", "", "available", 1, 0);
+	is(w, "unknown");
+	because(w, "not promised now, but between 22:00 and 06:00 on fri, sun");
+	ck_assert_str_eq(world_info(w, 0).body, "memory:available > 5B");
+	world_time(w, S(14 * 3600));
+	is(w, "broken");
+	because(w, "memory:available is 1 B, promised > 5 B");
+	ck_assert_uint_eq(w->n_actions, 1);
+	/* Into Saturday morning, then not before Sunday night */
+	world_time(w, S(22 * 3600 - 1));
+	is(w, "broken");
+	world_time(w, S(22 * 3600));
+	is(w, "unknown");
+	world_time(w, S(61 * 3600));
+	is(w, "unknown");
+	world_time(w, S(62 * 3600));
+	is(w, "broken");
+}
+END_TEST
+
+START_TEST(between_and_summer_time)
+{
+	/* 2027-03-28 01:00 UTC: in Amsterdam 02:00 becomes 03:00. Until 02:30 means until 03:30, and 24 h later it is 02:30 again. */
+	int64_t midnight = INT64_C(1806188400) * NS_PER_S, next; /* 2027-03-28 00:00 in Amsterdam */
+	struct expr e = { .kind = EXPR_BETWEEN, .from = 3 * 3600 + 1800, .until = 5 * 3600, .days = 0x7f };
+
+	in_zone("Europe/Amsterdam");
+	ck_assert(!calendar_holds(&e, midnight, &next));
+	ck_assert_int_eq(next - midnight, INT64_C(9000) * NS_PER_S); /* half past three is two hours and a half after midnight */
+	ck_assert(calendar_holds(&e, next, &next));
+	ck_assert_int_eq(next - midnight, INT64_C(14400) * NS_PER_S);
+	ck_assert(!calendar_holds(&e, next, &next));
+	ck_assert_int_eq(next - midnight, (int64_t)(23 * 3600 + 12600) * NS_PER_S);
+	/* The hour that comes twice, 2027-10-31: 02:00 to 03:00 once, or both; never a moment that does not move on */
+	e.from = 2 * 3600;
+	e.until = 3 * 3600;
+	for (int64_t now = INT64_C(1824933600) * NS_PER_S, end = now + 86400 * NS_PER_S; now < end; now = next) {
+		calendar_holds(&e, now, &next);
+		ck_assert_int_gt(next, now);
+	}
+	in_zone("UTC");
+}
+END_TEST
+
+START_TEST(between_and_a_clock_that_is_set)
+{
+	in_zone("UTC");
+	world_keep(w, "memory", "between 09:00 and 10:00");
+	is(w, "broken");
+	model_jump(w->m, 3600 * NS_PER_S);
+	promises_jump(w->p, 3600 * NS_PER_S);
+	is(w, "kept");
+	ck_assert_int_eq(w->armed, S(7200));
+	model_jump(w->m, -7200 * NS_PER_S);
+	promises_jump(w->p, -7200 * NS_PER_S);
+	is(w, "broken");
+	ck_assert_int_eq(w->armed, S(3600));
+}
+END_TEST
+
+START_TEST(between_refused)
+{
+#define KEEP(text) "bundle b {\n promise p {\n promiser x\n keep " text "\n }\n}"
+	static const char hint[] = "between 08:00 and 20:00 on mon..fri";
+
+	ck_assert(refused(KEEP("between 8 and 20"), "expected a time of day, found \"8\"", hint));
+	ck_assert(refused(KEEP("between 08:60 and 20:00"), "expected a time of day, found \"08:60\"", hint));
+	ck_assert(refused(KEEP("between 25:00 and 20:00"), "expected a time of day, found \"25:00\"", hint));
+	ck_assert(refused(KEEP("between 08:00 and 24:01"), "expected a time of day, found \"24:01\"", hint));
+	ck_assert(refused(KEEP("between 08:00:00:00 and 24:00"), "expected a time of day, found \"08:00:00:00\"", hint));
+	ck_assert(refused(KEEP("between 08:00 to 20:00"), "expected \"and\", found \"to\"", hint));
+	ck_assert(refused(KEEP("between 08:00 and 08:00"), "nothing is between these", "all day is between 00:00 and 24:00"));
+	ck_assert(refused(KEEP("between 08:00 and 09:00 on mo..fri"), "expected a day: sun, mon, tue, wed, thu, fri or sat, found \"mo..fri\"",
+	                  "on mon..fri, sun"));
+	ck_assert(refused(KEEP("between 08:00 and 09:00 on mon,"), "expected a day: sun, mon, tue, wed, thu, fri or sat, found \"}\"",
+	                  "on mon..fri, sun"));
+	ck_assert(refused(KEEP("true\n between 08:00 and 09:00\n between 09:00 and 10:00"), "\"between\" is there already", NULL));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("promises language");
@@ -449,6 +567,11 @@ int main(void)
 	tcase_add_test(t, let_grows);
 	tcase_add_test(t, only_on_facts);
 	tcase_add_test(t, only_on_refused);
+	tcase_add_test(t, between_in_a_condition);
+	tcase_add_test(t, between_as_a_statement);
+	tcase_add_test(t, between_and_summer_time);
+	tcase_add_test(t, between_and_a_clock_that_is_set);
+	tcase_add_test(t, between_refused);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
