@@ -141,7 +141,9 @@ void promise_schedule(struct promise *pr)
 	if (pr->dead)
 		return;
 	for (const struct node *n = pr->held; n; n = n->next_held)
-		if (n->window)
+		if (n->e->op == OP_AGE)
+			earlier(&at, age_next(n));
+		else if (n->window)
 			earlier(&at, window_next(n->window));
 	for (const struct node *n = pr->times; n; n = n->next_time)
 		earlier(&at, n->at);
@@ -255,6 +257,8 @@ void engine_leave(struct promises *p)
 {
 	int64_t at;
 
+	if (p->depth == 1 && p->records_heard)
+		records_assess(p);
 	if (--p->depth)
 		return;
 	if (p->dead_promises || p->dead_trees)
@@ -284,7 +288,7 @@ static void tree_jump(struct tree *tree, int64_t jump)
 	for (unsigned i = 0; i < tree->n_nodes; i++) {
 		struct node *n = &tree->nodes[i];
 
-		if (n->e->kind == EXPR_CALL && n->window)
+		if ((n->e->kind == EXPR_CALL || n->e->kind == EXPR_RECORDS) && n->window)
 			window_jump(n->window, jump);
 		if (n->e->kind == EXPR_QUANTIFIER)
 			for (struct tree *t = n->quantifier->trees; t; t = t->next)

@@ -39,7 +39,7 @@ static void leaf_windows_make(struct leaf *leaf, const struct metric *m)
 {
 	leaf_windows_free(leaf);
 	for (struct node *n = leaf->users; n; n = n->next_user)
-		if (n->e->kind == EXPR_CALL) {
+		if (n->e->kind == EXPR_CALL && n->e->op != OP_AGE) {
 			struct window_spec spec = { .op = n->e->op, .length = n->e->window, .share = n->e->share, .horizon = n->e->horizon,
 				                    .counter = m->kind == KITH_COUNTER, .held = m->flags & KITH_METRIC_EVENT };
 
@@ -204,6 +204,15 @@ static int build(struct tree *tree, struct node *node, const struct expr *e)
 		return leaf_use(tree, e->items[0], node);
 	if (e->kind == EXPR_QUANTIFIER)
 		return quantifier_new(tree, node);
+	if (e->kind == EXPR_RECORDS) {
+		struct window_spec spec = { .op = OP_RECORDS, .length = e->window, .held = true };
+
+		node->window = window_new(&spec);
+		if (!node->window)
+			return -ENOMEM;
+		node->number = 0;
+		records_begin(tree->promise->engine, node);
+	}
 	if (e->kind == EXPR_BETWEEN) {
 		node_time(node, tree->promise->engine->now);
 		node->next_time = tree->promise->times;
@@ -234,6 +243,8 @@ static void tree_detach(struct tree *tree)
 	for (unsigned i = 0; i < tree->n_nodes; i++) {
 		struct quantifier *q;
 
+		if (tree->nodes[i].e && tree->nodes[i].e->kind == EXPR_RECORDS)
+			records_end(tree->promise->engine, &tree->nodes[i]);
 		if (!tree->nodes[i].e || tree->nodes[i].e->kind != EXPR_QUANTIFIER || !(q = tree->nodes[i].quantifier) || !q->link)
 			continue;
 		*q->link = q->next;
@@ -251,7 +262,7 @@ static void tree_free(struct tree *tree)
 	for (unsigned i = 0; i < tree->n_nodes; i++) {
 		struct node *n = &tree->nodes[i];
 
-		if (n->e && n->e->kind == EXPR_CALL)
+		if (n->e && (n->e->kind == EXPR_CALL || n->e->kind == EXPR_RECORDS))
 			window_free(n->window);
 		if (n->e && n->e->kind == EXPR_QUANTIFIER && n->quantifier)
 			quantifier_free(n->quantifier);
@@ -298,7 +309,8 @@ static void held_collect(struct tree *tree)
 		struct node *n = &tree->nodes[i];
 
 		/* Whether its series is one that holds is known once the family is there: the window says. */
-		if (n->e->kind == EXPR_CALL && n->e->window && (n->e->items[0]->metric_flags & KITH_METRIC_EVENT)) {
+		if (n->e->kind == EXPR_RECORDS || n->e->op == OP_AGE ||
+		    (n->e->kind == EXPR_CALL && n->e->window && (n->e->items[0]->metric_flags & KITH_METRIC_EVENT))) {
 			n->next_held = tree->promise->held;
 			tree->promise->held = n;
 		}

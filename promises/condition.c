@@ -6,13 +6,15 @@
 #include "base/clock.h"
 #include "base/names.h"
 #include "promises/grammar.h"
+#include "promises/regex.h"
 
 static const struct {
 	const char *text;
 	enum expr_op op;
 } functions[] = {
 	{ "rate", OP_RATE }, { "delta", OP_DELTA }, { "avg", OP_AVG },     { "min", OP_MIN },
-	{ "max", OP_MAX },   { "sum", OP_SUM },     { "count", OP_COUNT },
+	{ "max", OP_MAX },   { "sum", OP_SUM },     { "count", OP_COUNT }, { "stddev", OP_STDDEV },
+	{ "forecast", OP_FORECAST }, { "changed", OP_CHANGED }, { "age", OP_AGE },
 };
 
 struct expr *expr_new(struct parser *p, enum expr_kind kind, size_t at)
@@ -58,6 +60,25 @@ bool expr_append(struct parser *p, struct expr *e, struct expr *item)
 	return true;
 }
 
+/* Compiles e->text; it belongs to the rule, or to the reader. False: told */
+static bool regex_attach(struct parser *p, struct expr *e)
+{
+	char why[160], text[200];
+	struct regex *r = regex_new(e->text, why, sizeof(why)), **first = p->rule ? &p->rule->regexes : &p->regexes;
+
+	if (!r) {
+		p->failed |= !*why;
+		snprintf(text, sizeof(text), "this is no regular expression: %s", why);
+		if (*why)
+			parser_fault(p, e->at, e->width, "POSIX extended: ^eth[0-9]+$, error|fail", "%s", text);
+		return false;
+	}
+	r->next = *first;
+	*first = r;
+	e->regex = r;
+	return true;
+}
+
 struct expr *expr_clone(struct parser *p, const struct expr *e)
 {
 	struct expr *copy = e ? expr_new(p, e->kind, e->at) : NULL;
@@ -75,6 +96,9 @@ struct expr *expr_clone(struct parser *p, const struct expr *e)
 		if (!expr_append(p, copy, expr_clone(p, e->items[i])))
 			return NULL;
 	copy->width = e->width;
+	copy->subject = e->subject ? parser_text(p, e->subject, strlen(e->subject)) : NULL;
+	if (e->regex && !regex_attach(p, copy))
+		return NULL;
 	return copy;
 }
 
@@ -146,7 +170,121 @@ static struct expr *parse_literal(struct parser *p)
 	return e;
 }
 
+/* The string behind `matches` or `matching`, into e->text. False: told */
+static bool take_regex(struct parser *p, struct expr *e)
+{
+	size_t at = e->at, width = e->width;
+
+	if (p->token.kind != TOKEN_STRING) {
+		parser_expected(p, "a regular expression in quotes", "matches \"^fail\"");
+		return false;
+	}
+	e->text = p->token.text;
+	e->at = p->token.at;
+	e->width = p->token.length;
+	if (!regex_attach(p, e))
+		return false;
+	e->at = at;
+	e->width = width;
+	parser_next(p);
+	return true;
+}
+
 /* ---- calls ------------------------------------------------------------------------------------------------------ */
+
+static bool parse_window(struct parser *p, const char *what, int64_t *ret_window)
+{
+	size_t at = p->token.at, width = p->token.length;
+
+	if (!parser_duration(p, what, ret_window))
+		return false;
+	if (*ret_window < WINDOW_MIN) {
+		parser_fault(p, at, width, NULL, "%s is at least 1ms", what);
+		return false;
+	}
+	return true;
+}
+
+/* (NAME, 4h) or (NAME, 4h, 1h): how far, and over how long the trend is taken */
+static bool parse_forecast(struct parser *p, struct expr *e)
+{
+	if (!parser_take_mark(p, ',')) {
+		parser_fault(p, p->token.at, 1, "write how far it looks ahead", "forecast() needs a time: forecast(%.*s, 4h)",
+		             (int)e->items[0]->width, p->tokens.text + e->items[0]->at);
+		return false;
+	}
+	if (!parse_window(p, "a time ahead", &e->horizon))
+		return false;
+	if (parser_take_mark(p, ','))
+		return parse_window(p, "a window", &e->window);
+	e->window = e->horizon / 4;
+	if (e->window < FORECAST_LEAST)
+		e->window = FORECAST_LEAST;
+	if (e->window > FORECAST_MOST)
+		e->window = FORECAST_MOST;
+	return true;
+}
+
+static bool parse_priority(struct parser *p, struct expr *e)
+{
+	for (int s = KITH_EMERG; s <= KITH_DEBUG; s++)
+		if (parser_take_word(p, severity_name((enum kith_priority)s))) {
+			e->priority = (unsigned)s;
+			return true;
+		}
+	parser_expected(p, "emergency, alert, critical, error, warning, notice, info or debug", "count(records at error, 10m)");
+	return false;
+}
+
+/* count( is taken; at `records` */
+static struct expr *parse_records(struct parser *p, struct expr *e)
+{
+	static const char hint[] = "count(records of \"kmsg:*\" at error matching \"I/O\", 10m)";
+
+	e->kind = EXPR_RECORDS;
+	e->op = OP_RECORDS;
+	e->constant = false;
+	e->priority = KITH_DEBUG;
+	e->text = "";
+	parser_next(p);
+	for (;;) {
+		if (parser_take_word(p, "of")) {
+			if (p->token.kind != TOKEN_STRING)
+				return parser_expected(p, "a subject in quotes", hint);
+			e->subject = p->token.text;
+			parser_next(p);
+		} else if (parser_take_word(p, "at")) {
+			if (!parse_priority(p, e))
+				return NULL;
+		} else if (parser_take_word(p, "matching")) {
+			if (!take_regex(p, e))
+				return NULL;
+		} else {
+			break;
+		}
+	}
+	if (!parser_take_mark(p, ','))
+		return parser_expected(p, "\",\" and a window", hint);
+	if (!parse_window(p, "a window", &e->window))
+		return NULL;
+	if (!parser_take_mark(p, ')'))
+		return parser_expected(p, "\")\"", NULL);
+	e->width = p->end - e->at;
+	return e;
+}
+
+/* p50, p95, p999: the share, or 0 */
+static double percentile_of(const char *word)
+{
+	size_t n = strlen(word);
+	double share = 0, place = 0.1;
+
+	if (word[0] != 'p' || n < 3 || n > 5 || strspn(word + 1, "0123456789") != n - 1)
+		return 0;
+	for (size_t i = 1; i < n; i++, place /= 10)
+		share += (word[i] - '0') * place;
+	return share;
+}
 
 static struct expr *parse_call(struct parser *p, enum expr_op op, const char *name)
 {
@@ -159,21 +297,21 @@ static struct expr *parse_call(struct parser *p, enum expr_op op, const char *na
 	parser_next(p);
 	if (!parser_take_mark(p, '('))
 		return parser_expected(p, "\"(\"", NULL);
-	if (op == OP_COUNT && parser_not_yet(p))
-		return NULL;
+	if (op == OP_COUNT && parser_at_word(p, "records"))
+		return parse_records(p, e);
 	if (p->token.kind != TOKEN_NAME)
 		return parser_expected(p, "a name such as interface:lo:rx_bytes", NULL);
 	if (!expr_append(p, e, parse_name(p)))
 		return NULL;
-	if (parser_take_mark(p, ',')) {
-		size_t at = p->token.at, width = p->token.length;
-
-		if (!parser_duration(p, "a window", &e->window))
+	if (op == OP_AGE) {
+		if (parser_at_mark(p, ','))
+			return parser_expected(p, "\")\"", "age(name) is the time since its last sample");
+	} else if (op == OP_FORECAST) {
+		if (!parse_forecast(p, e))
 			return NULL;
-		if (e->window < WINDOW_MIN) {
-			parser_fault(p, at, width, NULL, "a window is at least 1ms");
+	} else if (parser_take_mark(p, ',')) {
+		if (!parse_window(p, "a window", &e->window))
 			return NULL;
-		}
 	} else if (op != OP_RATE && parser_at_mark(p, ')')) {
 		parser_fault(p, p->token.at, 1, "write the time that it looks back", "%s() needs a window: %s(%.*s, 5m)", name, name,
 		             (int)e->items[0]->width, p->tokens.text + e->items[0]->at);
@@ -187,7 +325,7 @@ static struct expr *parse_call(struct parser *p, enum expr_op op, const char *na
 
 static struct expr *parse_word(struct parser *p)
 {
-	static const char *const known[] = { "rate", "delta", "avg", "min", "max", "sum", "count", "all", "any", "none",
+	static const char *const known[] = { "rate", "delta", "avg", "min", "max", "sum", "count", "stddev", "p95", "forecast", "changed", "age", "between", "all", "any", "none",
 		                             "some", "not", "true", "false" };
 	const char *near;
 	struct expr *let;
@@ -202,6 +340,14 @@ static struct expr *parse_word(struct parser *p)
 	for (size_t i = 0; i < KITH_COUNT(functions); i++)
 		if (parser_at_word(p, functions[i].text))
 			return parse_call(p, functions[i].op, functions[i].text);
+	if (percentile_of(p->token.text) > 0) {
+		double share = percentile_of(p->token.text);
+
+		let = parse_call(p, OP_PERCENTILE, p->token.text);
+		if (let)
+			let->share = share;
+		return let;
+	}
 	let = lets_use(p);
 	if (let || parser_not_yet(p))
 		return let;
@@ -369,6 +515,19 @@ static struct expr *parse_in(struct parser *p, struct expr *left)
 	return e;
 }
 
+static struct expr *parse_matches(struct parser *p, struct expr *left)
+{
+	struct expr *e = expr_new(p, EXPR_MATCHES, left->at);
+
+	if (!e || !expr_append(p, e, left))
+		return NULL;
+	parser_next(p);
+	if (!take_regex(p, e))
+		return NULL;
+	e->width = p->end - e->at;
+	return e;
+}
+
 static struct expr *parse_comparison(struct parser *p)
 {
 	struct expr *left = parse_sum(p), *e;
@@ -378,8 +537,8 @@ static struct expr *parse_comparison(struct parser *p)
 		return NULL;
 	if (parser_at_word(p, "in"))
 		return parse_in(p, left);
-	if (parser_at_word(p, "matches") && parser_not_yet(p))
-		return NULL;
+	if (parser_at_word(p, "matches"))
+		return parse_matches(p, left);
 	if (parser_at_mark(p, '='))
 		return parser_expected(p, "a comparison", "did you mean \"==\"?");
 	op = comparison(&p->token);

@@ -43,8 +43,8 @@ struct node {
 	union {
 		struct {
 			struct leaf *leaf;
-			struct node *next_user;
-			struct window *window; /* calls */
+			struct node *next_user; /* of EXPR_RECORDS: of all of them */
+			struct window *window; /* calls, records */
 			struct node *next_held;
 		};
 		struct quantifier *quantifier;
@@ -208,6 +208,8 @@ struct promises {
 	struct tree *dead_trees;
 	struct node **work;   /* scratch of one evaluation */
 	size_t size_work;
+	struct node *records; /* EXPR_RECORDS */
+	bool records_heard;   /* within a call: to be assessed at its end */
 	struct run *runs;
 	uint64_t token;
 	/* for promises_get */
@@ -222,6 +224,13 @@ struct promises {
 int facts_copy(struct facts *to, const struct promises_facts *from); /* in place of what *to holds, which stays on -ENOMEM */
 void facts_free(struct facts *f);
 bool facts_hold(const struct facts *f, const struct expr *e);
+
+/* ---- records.c */
+void records_begin(struct promises *p, struct node *node); /* an EXPR_RECORDS is bound */
+void records_end(struct promises *p, struct node *node);
+void records_hear(struct promises *p, const struct kith_record *record);
+bool records_changed(struct node *node); /* its number is that of its window again */
+void records_assess(struct promises *p); /* what was heard within a call of the engine's */
 
 /* ---- calendar.c */
 bool calendar_holds(const struct expr *e, int64_t now, int64_t *ret_next); /* *ret_next: when that changes, or may; 0: never */
@@ -255,6 +264,7 @@ void quantifier_join(struct node *node, struct tree *tree); /* the tree counts f
 unsigned quantifier_least(const struct node *node); /* how many must hold, of `some` */
 void quantifier_leave(struct node *node, struct tree *tree);
 void endings_assess(struct promises *p);
+int64_t age_next(const struct node *node);
 bool node_time(struct node *n, int64_t now); /* of EXPR_BETWEEN; true: it is another truth now */
 bool tree_ready(const struct tree *tree); /* each leaf has had a value */
 void promise_advance(struct promise *pr, int64_t now); /* windows and joining instances */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "promises/engine.h"
+#include "promises/regex.h"
 
 /* ---- one node ---------------------------------------------------------------------------------------------------- */
 
@@ -109,6 +110,17 @@ static uint8_t is_in(const struct node *n)
 	return KITH_BROKEN;
 }
 
+static uint8_t matches(const struct node *n)
+{
+	const struct node *left = &n->kids[0];
+	const struct series *s = left->e->kind == EXPR_NAME && left->leaf ? left->leaf->series : NULL;
+	const struct metric *m = s ? series_metric(s) : NULL;
+
+	if (isnan(left->number) || !m || m->kind != KITH_STATE || !(left->number >= 0 && left->number < m->n_states))
+		return KITH_UNKNOWN;
+	return truth_of(regex_matches(n->e->regex, m->states[(uint32_t)left->number]));
+}
+
 /* `decides`: the truth of one kid that settles it */
 static uint8_t chain(const struct node *n, uint8_t decides)
 {
@@ -207,7 +219,11 @@ static bool node_compute(struct node *n)
 		truth = quantify(n);
 		break;
 	case EXPR_BETWEEN: /* time sets it */
+	case EXPR_RECORDS: /* its records do */
 		return false;
+	case EXPR_MATCHES:
+		truth = matches(n);
+		break;
 	case EXPR_WHILE:
 		truth = n->kids[0].truth == KITH_KEPT ? n->kids[1].truth : KITH_UNKNOWN;
 		break;
@@ -291,8 +307,16 @@ static void climb_all(struct node **work, size_t n, struct tree *tree)
 
 /* ---- leaves ------------------------------------------------------------------------------------------------------ */
 
+/* Seconds since the last sample: known also when that is stale */
+static double node_age(const struct series *s, int64_t now)
+{
+	return now > s->time ? (double)(now - s->time) * 1e-9 : 0;
+}
+
 static double user_value(const struct node *n, const struct series *s)
 {
+	if (n->e->op == OP_AGE)
+		return s && s->time ? node_age(s, n->tree->promise->engine->now) : NAN;
 	if (!s || !series_valid(s))
 		return NAN;
 	if (n->e->kind == EXPR_NAME)
@@ -305,6 +329,8 @@ static bool set_number(struct node *n, double number)
 	if (number == n->number || (isnan(number) && isnan(n->number)))
 		return false;
 	n->number = number;
+	if (n->e->op == OP_CHANGED)
+		n->truth = isnan(number) ? KITH_UNKNOWN : truth_of(number > 0);
 	return true;
 }
 
@@ -348,7 +374,7 @@ void leaf_seed(struct leaf *leaf)
 	for (struct node *user = leaf->users; user; user = user->next_user) {
 		if (valid && user->window)
 			window_put(user->window, leaf->series->value, leaf->series->time);
-		user->number = user_value(user, leaf->series);
+		set_number(user, user_value(user, leaf->series));
 	}
 }
 
@@ -495,6 +521,14 @@ void leaf_event(struct series_watch *watch, const struct series *series, enum se
 	engine_leave(p);
 }
 
+bool records_changed(struct node *n)
+{
+	if (!set_number(n, window_value(n->window)))
+		return false;
+	climb(n);
+	return true;
+}
+
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
 static void join_due(struct promise *pr, int64_t now)
@@ -519,9 +553,40 @@ bool node_time(struct node *n, int64_t now)
 	return changed;
 }
 
+/*
+ * When a comparison of an age with a constant changes next although no sample comes; of an age in arithmetic: in a second. 0: never.
+ * A nanosecond behind the threshold it is passed, whichever sign compares.
+ */
+int64_t age_next(const struct node *n)
+{
+	const struct node *parent = n->parent;
+	const struct series *s = n->leaf->series;
+	int64_t now = n->tree->promise->engine->now, next = 0;
+	double bound;
+
+	if (!s || !s->time)
+		return 0;
+	if (!parent || parent->e->kind != EXPR_COMPARE || !parent->e->items[n == &parent->kids[0]]->constant)
+		return now + NS_PER_S;
+	bound = parent->kids[n == &parent->kids[0]].number;
+	for (int i = -1; i <= 1; i++) {
+		double shift = i && !isnan(parent->e->margin) ? i * parent->e->margin : 0;
+		int64_t at = s->time + (int64_t)((bound + shift) * 1e9) + 1;
+
+		if (at > now && (!next || at < next))
+			next = at;
+	}
+	return next;
+}
+
 void promise_advance(struct promise *pr, int64_t now)
 {
 	for (struct node *n = pr->held; n; n = n->next_held) {
+		if (n->e->op == OP_AGE) {
+			if (n->leaf->series && set_number(n, user_value(n, n->leaf->series)))
+				climb(n);
+			continue;
+		}
 		if (!n->window)
 			continue;
 		window_advance(n->window, now);

@@ -7,6 +7,7 @@
 
 #include "base/names.h"
 #include "promises/engine.h"
+#include "promises/regex.h"
 
 static const struct fact_word {
 	const char *word, *unit; /* unit NULL: a text */
@@ -40,7 +41,7 @@ struct expr *facts_both(struct parser *p, struct expr *a, struct expr *b)
 /* A let may have brought in a series. */
 static bool of_facts(struct parser *p, const struct expr *e)
 {
-	if (e->kind == EXPR_NAME || e->kind == EXPR_CALL || e->kind == EXPR_QUANTIFIER) {
+	if (e->kind == EXPR_NAME || e->kind == EXPR_CALL || e->kind == EXPR_QUANTIFIER || e->kind == EXPR_RECORDS) {
 		parser_fault(p, e->at, e->width, "what a promise speaks of stands in its keep",
 		             "\"only on\" asks about facts of the host, not about series");
 		return false;
@@ -179,6 +180,8 @@ static double number_of(const struct facts *f, const struct expr *e)
 	case EXPR_QUANTIFIER:
 	case EXPR_BETWEEN:
 	case EXPR_WHILE:
+	case EXPR_MATCHES:
+	case EXPR_RECORDS:
 		break;
 	}
 	return NAN;
@@ -240,6 +243,8 @@ bool facts_hold(const struct facts *f, const struct expr *e)
 		return fact_compare(f, e);
 	case EXPR_IN:
 		return fact_in(f, e);
+	case EXPR_MATCHES:
+		return *text_of(f, e->items[0]) && regex_matches(e->regex, text_of(f, e->items[0]));
 	case EXPR_NUMBER:
 	case EXPR_STRING:
 	case EXPR_NAME:
@@ -249,6 +254,7 @@ bool facts_hold(const struct facts *f, const struct expr *e)
 	case EXPR_QUANTIFIER:
 	case EXPR_BETWEEN:
 	case EXPR_WHILE:
+	case EXPR_RECORDS:
 		break;
 	}
 	return false;

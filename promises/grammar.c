@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/names.h"
+#include "promises/regex.h"
 
 #define TIMEOUT_DEFAULT (30 * NS_PER_S)
 
@@ -19,8 +20,7 @@ static const char *const statements[] = { "promiser", "promisee", "keep", "grace
                                           "on",       "only",     "tell", "depends",  "let",      "between" };
 #define STATEMENT_BETWEEN 11
 /* Words of the language's next version */
-static const char *const later[] = { "matches", "stddev", "forecast", "age",
-                                     "changed", "records", "ack",     "silence" };
+static const char *const later[] = { "ack",     "silence" };
 
 /* ---- what both halves use --------------------------------------------------------------------------------------- */
 
@@ -114,16 +114,9 @@ const char *parser_text(struct parser *p, const char *text, size_t length)
 	return copy;
 }
 
-static bool is_percentile(const char *word)
-{
-	size_t n = strlen(word);
-
-	return word[0] == 'p' && (n == 3 || n == 4) && strspn(word + 1, "0123456789") == n - 1;
-}
-
 bool parser_not_yet(struct parser *p)
 {
-	bool is = p->token.kind == TOKEN_WORD && is_percentile(p->token.text);
+	bool is = false;
 
 	for (size_t i = 0; p->token.kind == TOKEN_WORD && i < KITH_COUNT(later) && !is; i++)
 		is = !strcmp(p->token.text, later[i]);
@@ -392,6 +385,11 @@ static bool parse_on(struct parser *p)
 				parser_fault(p, p->end - 1, 1, NULL, "a timeout is more than 0");
 				return false;
 			}
+		} else if (parser_take_word(p, "as")) {
+			if (p->token.kind != TOKEN_WORD && p->token.kind != TOKEN_STRING)
+				return parser_expected(p, "a user's name", "as nobody");
+			a->user = p->token.text;
+			parser_next(p);
 		} else {
 			break;
 		}
@@ -715,12 +713,14 @@ int grammar_read(const struct promises_file *file, struct rules *rules, struct f
 	}
 	buf_free(&p.normal);
 	arena_free(&p.arena);
+	regex_free_all(p.regexes);
 	return p.failed ? -ENOMEM : 0;
 }
 
 void rule_free(struct rule *rule)
 {
 	arena_free(&rule->arena);
+	regex_free_all(rule->regexes);
 	free(rule->fault);
 	free(rule->path);
 	free(rule);

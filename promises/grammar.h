@@ -22,6 +22,7 @@ struct parser {
 	const char *bundle;
 	struct expr *only;    /* of the bundle; NULL: everywhere */
 	struct let *lets, *rule_lets; /* of the bundle; of the promise */
+	struct regex *regexes; /* outside of promises */
 	bool facts;           /* a condition over facts is read */
 	struct rules *rules;
 	const struct promises_file *file;

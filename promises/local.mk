@@ -13,6 +13,8 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/lets.c \
 	promises/mend.c \
 	promises/promises.c \
+	promises/records.c \
+	promises/regex.c promises/regex.h \
 	promises/syntax.h \
 	promises/tokens.c promises/tokens.h \
 	promises/topics.c \

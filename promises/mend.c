@@ -118,7 +118,8 @@ static int action_start(struct promise *pr, struct action_state *s, enum kith_as
 		.values = { r->name, pr->promiser, assessment_name(from), assessment_name(pr->assessment), severity_name(r->severity),
 		            clock_format(pr->since, since, sizeof(since)), because, clock_format(time, now, sizeof(now)) },
 	};
-	struct promise_action a = { .argv = s->action->argv, .timeout = s->action->timeout, .promise = r->name };
+	struct promise_action a = { .argv = s->action->argv, .timeout = s->action->timeout, .user = s->action->user,
+		                    .promise = r->name };
 	struct run *run = NULL;
 	int err = telling_make(&t);
 

@@ -23,6 +23,15 @@ static void on_instance(struct instance *instance, bool begins, void *user)
 	binding_instance(user, instance, begins);
 }
 
+static void on_record(const struct kith_record *record, uint64_t number, void *user)
+{
+	struct promises *p = user;
+
+	(void)number;
+	if (p->records)
+		records_hear(p, record);
+}
+
 int promises_new(struct model *m, const struct promises_driver *driver, const struct promises_facts *facts,
                  struct promises **ret_promises)
 {
@@ -37,7 +46,7 @@ int promises_new(struct model *m, const struct promises_driver *driver, const st
 		free(p);
 		return -ENOMEM;
 	}
-	p->observer = (struct model_observer){ .user = p, .on_family = on_family, .on_instance = on_instance };
+	p->observer = (struct model_observer){ .user = p, .on_family = on_family, .on_instance = on_instance, .on_record = on_record };
 	if (m)
 		model_observe(m, &p->observer);
 	*ret_promises = p;

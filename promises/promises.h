@@ -23,6 +23,7 @@ struct promise_action {
 	const char *json;        /* the document for standard input */
 	size_t json_length;
 	int64_t timeout;         /* ns */
+	const char *user;        /* as whom; NULL: the daemon's own */
 	const char *promise;     /* name, for records */
 	uint64_t token;          /* handed back to promises_action_done */
 };

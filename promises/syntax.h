@@ -20,6 +20,9 @@ struct promises_file;
 #define SOME_MAX 1000000         /* N of `some N` */
 #define WINDOW_MAX (INT64_C(366) * 86400 * 1000000000) /* ns: also of grace, settle, timeout */
 #define WINDOW_MIN INT64_C(1000000)
+/* The window of a forecast is a quarter of how far it looks ahead, within these */
+#define FORECAST_LEAST (INT64_C(60) * 1000000000)
+#define FORECAST_MOST (INT64_C(86400) * 1000000000)
 #define UNIT_LENGTH 32
 
 enum expr_kind {
@@ -36,6 +39,8 @@ enum expr_kind {
 	EXPR_OR,
 	EXPR_NOT,
 	EXPR_QUANTIFIER, /* items[0] */
+	EXPR_MATCHES,    /* items[0] and the pattern in `text` */
+	EXPR_RECORDS,    /* count(records …) */
 	EXPR_BETWEEN,    /* a time of day and days of the week */
 	EXPR_WHILE,      /* items[1] while items[0], a time, holds; unknown otherwise */
 	EXPR_FACT,       /* of `only on` alone: its value, or whether it is like `text` */
@@ -95,6 +100,11 @@ struct expr {
 	double share;     /* of a percentile, 0.999 for p999; of OP_SOME with %, 0.3 for 30% */
 	unsigned least;   /* of OP_SOME without: so many */
 
+	/* matches, records */
+	const struct regex *regex;    /* the rule's; NULL: any text */
+	const char *subject;          /* pattern of records' subjects; NULL: all */
+	unsigned priority;            /* enum kith_priority: at least as urgent */
+
 	/* between: seconds since midnight, `until` <= `from`: over midnight; bit 0 of days is Sunday */
 	int from, until;
 	unsigned days;
@@ -116,6 +126,7 @@ struct action {
 	unsigned at_most; /* 0: no limit */
 	int64_t per;      /* ns */
 	int64_t timeout;  /* ns */
+	const char *user; /* NULL: the daemon's */
 };
 
 /* `depends other`: while that is broken, this one is unknown. Lives in the arena of the rule that has it. */
@@ -154,6 +165,7 @@ struct rule {
 	int64_t grace, settle; /* ns */
 	enum kith_priority severity;
 	struct action *actions;
+	struct regex *regexes;
 	unsigned n_nodes;
 	char *fault; /* malloc: the body does not suit a family that came later; NULL */
 	struct rule *next;

@@ -8,6 +8,7 @@
 
 #include "base/names.h"
 #include "base/units.h"
+#include "promises/regex.h"
 
 #define HINT_MAX 512
 #define SUGGEST_NAMES 256
@@ -486,7 +487,7 @@ static bool check_call(struct typing *t, struct expr *e)
 	char hint[HINT_MAX];
 
 	e->type = of->type;
-	if (of->type == TYPE_STATE && e->op != OP_COUNT) {
+	if (of->type == TYPE_STATE && e->op != OP_COUNT && e->op != OP_CHANGED && e->op != OP_AGE) {
 		snprintf(hint, sizeof(hint), "%s is a state", of->metric);
 		expr_fault(t, of, hint, "%s() takes a number", e->text);
 		return false;
@@ -494,7 +495,18 @@ static bool check_call(struct typing *t, struct expr *e)
 	if (e->op == OP_COUNT) {
 		e->type = TYPE_NUMBER;
 		set_unit(e, "", "");
+	} else if (e->op == OP_CHANGED) {
+		e->type = TYPE_TRUTH;
+		set_unit(e, "", "");
+	} else if (e->op == OP_AGE) {
+		e->type = TYPE_NUMBER;
+		set_unit(e, "s", "");
 	} else if (e->op == OP_RATE) {
+		if (of->metric_index >= 0 && of->metric_kind == KITH_GAUGE) {
+			snprintf(hint, sizeof(hint), "did you mean delta(%s:%s%s%s, 1m)?", of->family, of->instance, of->three ? ":" : "",
+			         of->metric);
+			type_fault(t, true, e->at, e->width, hint, "%s goes up and down: a rate is that of a counter", of->metric);
+		}
 		set_unit(e, plain(of->unit) ? "" : of->unit, of->type == TYPE_ANY ? "" : "/s");
 	} else {
 		set_unit(e, of->unit, "");
@@ -574,6 +586,28 @@ static bool check_quantifier(struct typing *t, struct expr *e)
 	return ok;
 }
 
+/* A state's name, or a fact's text. A pattern that no state is like is a mistake. */
+static bool check_matches(struct typing *t, struct expr *e)
+{
+	const struct expr *left = e->items[0];
+	const struct metric *m = metric_of(t, left);
+	char hint[HINT_MAX] = "";
+	bool any = !m;
+
+	e->type = TYPE_TRUTH;
+	if (left->type != TYPE_STATE && left->type != TYPE_ANY && !(left->type == TYPE_STRING && left->kind == EXPR_FACT)) {
+		expr_fault(t, left, NULL, "\"matches\" takes a state or a text");
+		return false;
+	}
+	for (uint32_t i = 0; m && i < m->n_states; i++)
+		any |= regex_matches(e->regex, m->states[i]);
+	if (any)
+		return true;
+	states_hint(m, hint);
+	expr_fault(t, e, hint, "no state of %s matches \"%.100s\"", left->metric, e->text);
+	return false;
+}
+
 static bool check_items(struct typing *t, struct expr *e)
 {
 	bool ok = true;
@@ -611,6 +645,12 @@ static bool type_check(struct typing *t, struct expr *e)
 		facts_type(e);
 		return true;
 	case EXPR_BETWEEN:
+		return true;
+	case EXPR_MATCHES:
+		return check_items(t, e) && check_matches(t, e);
+	case EXPR_RECORDS:
+		e->type = TYPE_NUMBER;
+		set_unit(e, "", "");
 		return true;
 	case EXPR_WHILE:
 		return check_truths(t, e);

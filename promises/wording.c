@@ -107,6 +107,7 @@ static int tightness(const struct expr *e)
 		return 3;
 	case EXPR_COMPARE:
 	case EXPR_IN:
+	case EXPR_MATCHES:
 		return 4;
 	case EXPR_ARITH:
 		return e->op == OP_ADD || e->op == OP_SUBTRACT ? 5 : 6;
@@ -119,6 +120,7 @@ static int tightness(const struct expr *e)
 	case EXPR_CALL:
 	case EXPR_FACT:
 	case EXPR_BETWEEN:
+	case EXPR_RECORDS:
 		break;
 	case EXPR_WHILE:
 		return 0;
@@ -164,10 +166,28 @@ static void word_call(struct buf *b, const struct expr *e, const struct tree *tr
 {
 	buf_printf(b, "%s(", e->text);
 	word_name(b, e->items[0], tree);
+	if (e->horizon) {
+		buf_puts(b, ", ");
+		word_duration(b, e->horizon);
+	}
 	if (e->window) {
 		buf_puts(b, ", ");
 		word_duration(b, e->window);
 	}
+	buf_putc(b, ')');
+}
+
+static void word_records(struct buf *b, const struct expr *e)
+{
+	buf_puts(b, "count(records");
+	if (e->subject)
+		buf_printf(b, " of \"%s\"", e->subject);
+	if (e->priority != KITH_DEBUG)
+		buf_printf(b, " at %s", severity_name((enum kith_priority)e->priority));
+	if (e->regex)
+		buf_printf(b, " matching \"%s\"", e->text);
+	buf_puts(b, ", ");
+	word_duration(b, e->window);
 	buf_putc(b, ')');
 }
 
@@ -188,6 +208,13 @@ void word_expr(struct buf *b, const struct expr *e, const struct tree *tree)
 		break;
 	case EXPR_BETWEEN:
 		word_calendar(b, e);
+		break;
+	case EXPR_MATCHES:
+		word_inner(b, e->items[0], tree, 5);
+		buf_printf(b, " matches \"%s\"", e->text);
+		break;
+	case EXPR_RECORDS:
+		word_records(b, e);
 		break;
 	case EXPR_WHILE:
 		word_expr(b, e->items[1], tree);
@@ -364,6 +391,8 @@ static void find_culprits(struct culprits *c, const struct node *n, uint8_t trut
 		return;
 	case EXPR_COMPARE:
 	case EXPR_IN:
+	case EXPR_MATCHES:
+	case EXPR_RECORDS:
 	case EXPR_BOOL:
 	case EXPR_NUMBER:
 	case EXPR_STRING:
@@ -419,6 +448,12 @@ static void word_reason(struct culprits *c, const struct node *n, uint8_t truth)
 		word_calendar(b, e);
 		return;
 	}
+	if (e->kind == EXPR_CALL) { /* changed() */
+		word_name(b, e->items[0], n->tree);
+		buf_puts(b, n->truth == KITH_KEPT ? " has changed within " : " has not changed within ");
+		word_duration(b, e->window);
+		return;
+	}
 	if (e->kind == EXPR_BOOL || (e->kind == EXPR_COMPARE && e->items[0]->type == TYPE_TRUTH)) {
 		word_expr(b, e, n->tree);
 		buf_printf(b, " is %s", n->truth == KITH_KEPT ? "true" : "false");
@@ -428,6 +463,10 @@ static void word_reason(struct culprits *c, const struct node *n, uint8_t truth)
 	buf_puts(b, " is ");
 	word_value(b, &n->kids[0]);
 	buf_puts(b, e->negated ? ", promised not " : ", promised ");
+	if (e->kind == EXPR_MATCHES) {
+		buf_printf(b, "what matches \"%s\"", e->text);
+		return;
+	}
 	if (e->kind == EXPR_IN) {
 		buf_puts(b, e->n_items > 2 ? "one of " : "");
 		word_list(b, e, n->tree);
@@ -491,6 +530,12 @@ static void word_remedy(struct culprits *c, const struct node *n, uint8_t truth)
 	struct buf *b = c->b;
 	bool holds = truth == KITH_KEPT; /* and must not */
 
+	if (e->kind == EXPR_CALL) {
+		word_name(b, e->items[0], n->tree);
+		buf_puts(b, holds ? " must stay as it is for " : " must change within ");
+		word_duration(b, e->window);
+		return;
+	}
 	if (e->kind == EXPR_BETWEEN || e->kind == EXPR_BOOL || (e->kind == EXPR_COMPARE && e->items[0]->type == TYPE_TRUTH)) {
 		word_expr(b, e, n->tree);
 		buf_printf(b, " must become %s", holds ? "false" : "true");
@@ -498,7 +543,9 @@ static void word_remedy(struct culprits *c, const struct node *n, uint8_t truth)
 	}
 	word_expr(b, n->kids[0].e, n->tree);
 	buf_putc(b, ' ');
-	if (e->kind == EXPR_IN) {
+	if (e->kind == EXPR_MATCHES) {
+		buf_printf(b, holds ? "must not match \"%s\"" : "must match \"%s\"", e->text);
+	} else if (e->kind == EXPR_IN) {
 		buf_puts(b, holds ? "must be none of " : "must become one of ");
 		word_list(b, e, n->tree);
 	} else {

@@ -20,7 +20,7 @@
 #define HEARD_MAX 64
 
 struct heard {
-	char name[96], promiser[96], because[512], env[8][600], json[2048], argv[4][64];
+	char name[96], promiser[96], user[32], because[512], env[8][600], json[2048], argv[4][64];
 	enum kith_assessment from, to;
 	uint32_t severity;
 	int64_t time;
@@ -120,6 +120,7 @@ static inline int world_act(const struct promise_action *a, void *user)
 	for (int i = 0; i < 4 && a->argv[i]; i++)
 		snprintf(h->argv[i], sizeof(h->argv[i]), "%s", a->argv[i]);
 	snprintf(h->json, sizeof(h->json), "%.*s", (int)a->json_length, a->json);
+	snprintf(h->user, sizeof(h->user), "%s", a->user ? a->user : "");
 	h->token = a->token;
 	h->timeout = a->timeout;
 	return 0;

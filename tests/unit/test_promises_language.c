@@ -1,6 +1,7 @@
-/* What the language says beyond a single comparison: some N, depends, let, only on, between */
+/* What the language says beyond a single comparison: some N, depends, let, only on, between, matches, age, records, as */
 #include "promise_help.h"
 #include "promises/engine.h"
+#include "promises/regex.h"
 #include <time.h>
 
 static struct world *w;
@@ -543,6 +544,165 @@ START_TEST(between_refused)
 }
 END_TEST
 
+/* ---- matches ---------------------------------------------------------------------------------------------------- */
+
+START_TEST(matches_states)
+{
+	world_keep(w, "eth0", "interface:eth0:state matches \"^(up|dor)\"");
+	is(w, "unknown");
+	put(w, "interface", "eth0", "state", 0, 1);
+	is(w, "kept");
+	because(w, "interface:eth0:state is \"up\", promised what matches \"^(up|dor)\"");
+	put(w, "interface", "eth0", "state", 1, 2);
+	is(w, "broken");
+	put(w, "interface", "eth0", "state", 2, 3);
+	is(w, "kept");
+	world_keep(w, "eth0", "not interface:eth0:state matches \"[no]w\"");
+	is(w, "kept");
+	put(w, "interface", "eth0", "state", 1, 4);
+	is(w, "broken");
+	because(w, "interface:eth0:state is \"down\", promised not what matches \"[no]w\"");
+}
+END_TEST
+
+START_TEST(matches_facts_and_lets)
+{
+	in_force("os matches \"^deb\" and not kernel matches \"^5\"", true);
+	in_force("host matches \"^db[0-9]+\"", false);
+	in_force("init matches \".*\"", false); /* not known */
+	world_load_at(w, "bundle b {\n let good = interface:lo:state matches \"up\"\n promise p { promiser x keep good }\n"
+	                 "promise q { promiser x keep not good }\n}", 0);
+	put(w, "interface", "lo", "state", 0, 1);
+	ck_assert_str_eq(stands("b.p", NULL), "kept");
+	ck_assert_str_eq(stands("b.q", NULL), "broken");
+}
+END_TEST
+
+START_TEST(matches_refused)
+{
+	static const char hint[] = "POSIX extended: ^eth[0-9]+$, error|fail";
+	char large[1200] = "", text[2048];
+
+	ck_assert(refused(KEEP("interface:lo:state matches \"(up\""), "this is no regular expression: Missing ')'", hint));
+	ck_assert(refused(KEEP("interface:lo:state matches \"[up\""), "this is no regular expression: Missing ']'", hint));
+	ck_assert(refused(KEEP("interface:lo:state matches \"(u)\\\\1\""),
+	                  "this is no regular expression: it refers back to itself (\\1): that takes too long to match", hint));
+	ck_assert(refused(KEEP("interface:lo:state matches \"u{~2}\""),
+	                  "this is no regular expression: it asks for what is nearly the same ({~}): that takes too long to match", hint));
+	ck_assert(refused(KEEP("interface:lo:state matches \"((u{1,200}){1,200}){1,200}\""),
+	                  "this is no regular expression: its repetitions make it larger than 2000 characters", hint));
+	ck_assert(refused(KEEP("interface:lo:state matches \"^sleep\""), "no state of state matches \"^sleep\"",
+	                  "it is one of \"up\", \"down\", \"dormant\""));
+	ck_assert(refused(KEEP("memory:available matches \"5\""), "\"matches\" takes a state or a text", NULL));
+	ck_assert(refused(KEEP("interface:lo:state matches up"), "expected a regular expression in quotes, found \"up\"", "matches \"^fail\""));
+	memset(large, 'x', 513);
+	snprintf(text, sizeof(text), KEEP("interface:lo:state matches \"%s\""), large);
+	ck_assert(refused(text, "this is no regular expression: it is longer than 512 characters", hint));
+}
+END_TEST
+
+/* What others are known for: no text makes it slow. Counted by the allocations of a match, which grow with what it has to remember. */
+START_TEST(regex_sizes)
+{
+	static const struct {
+		const char *pattern;
+		bool fits;
+	} table[] = {
+		{ "", true }, { "a", true }, { "a{1,255}", true }, { "(a{1,40}){1,40}", true }, { "(a{1,50}){1,50}", false }, { "a{3000}", false },
+		{ "[]{9}]{9}", true }, { "[[:alpha:]{99}]{99}", true }, { "\\({2000}", true }, { "\\({2001}", false }, { "(a|b|c){600}", true },
+		{ "(a|b|c){700}", false }, { "(([a-z]+)*)*", true }, { "x{99999999999999999999}", false },
+	};
+	char why[160];
+
+	for (size_t i = 0; i < KITH_COUNT(table); i++) {
+		struct regex *r = regex_new(table[i].pattern, why, sizeof(why));
+
+		/* The library has a limit of its own for one count. */
+		ck_assert_msg((r != NULL) == table[i].fits || (!r && strstr(why, "Invalid")), "%s: %s", table[i].pattern, why);
+		ck_assert_msg(r || *why, "%s", table[i].pattern);
+		regex_free_all(r);
+	}
+}
+END_TEST
+
+/* ---- age -------------------------------------------------------------------------------------------------------- */
+
+START_TEST(age_is_silence)
+{
+	world_keep(w, "memory", "age(memory:available) < 20s");
+	is(w, "unknown");
+	put(w, "memory", "", "available", 9, 0);
+	is(w, "kept");
+	ck_assert_int_eq(w->armed, S(20) + 1);
+	put(w, "memory", "", "available", 9, 10);
+	world_time(w, S(30));
+	is(w, "kept");
+	world_time(w, S(30) + 1);
+	is(w, "broken");
+	because(w, "age(memory:available) is 20 s, promised < 20 s");
+	/* Also while it is stale, which no other function outlives */
+	model_set_now(w->m, S(60));
+	model_expire(w->m, &w->owner, S(60));
+	is(w, "broken");
+	put(w, "memory", "", "available", 9, 70);
+	is(w, "kept");
+}
+END_TEST
+
+START_TEST(age_of_what_is_put_when_it_changes)
+{
+	world_keep(w, "eth0", "age(interface:eth0:state) > 1m or interface:eth0:state == \"up\"");
+	put(w, "interface", "eth0", "state", 0, 0);
+	is(w, "kept");
+	put(w, "interface", "eth0", "state", 1, 5);
+	is(w, "broken");
+	world_time(w, S(65));
+	is(w, "broken");
+	world_time(w, S(65) + 1);
+	is(w, "kept");
+	instance_end(w->m, instance_find(w->interface, "eth0", 4));
+	is(w, "unknown");
+}
+END_TEST
+
+START_TEST(age_with_margin_and_in_arithmetic)
+{
+	world_keep(w, "memory", "age(memory:available) < 10s margin 5s");
+	put(w, "memory", "", "available", 9, 0);
+	world_time(w, S(11));
+	is(w, "broken");
+	put(w, "memory", "", "available", 9, 12);
+	is(w, "kept");
+	world_keep(w, "memory", "age(memory:available) * 2 < 10s");
+	put(w, "memory", "", "available", 9, 20);
+	for (int i = 21; i < 27; i++)
+		world_time(w, S(i));
+	is(w, "broken");
+	model_jump(w->m, 3600 * NS_PER_S);
+	model_set_now(w->m, S(3626));
+	promises_jump(w->p, 3600 * NS_PER_S);
+	is(w, "broken");
+	put(w, "memory", "", "available", 9, 3630);
+	is(w, "kept");
+}
+END_TEST
+
+/* ---- actions ---------------------------------------------------------------------------------------------------- */
+
+START_TEST(as_a_user)
+{
+	world_load_at(w, "bundle b { promise p { promiser x keep df:/:free > 1B\n on broken run \"/x\" as \"www-data\" timeout 5s\n"
+	                 "on kept run \"/y\" as nobody at most 1 per 1m } }", 0);
+	put(w, "df", "/", "free", 0, 1);
+	ck_assert_str_eq(w->actions[0].user, "www-data");
+	promises_action_done(w->p, w->actions[0].token, 0, false, S(1));
+	put(w, "df", "/", "free", 5, 2);
+	ck_assert_str_eq(w->actions[1].user, "nobody");
+	ck_assert(refused("bundle b { promise p { promiser x keep true on broken run \"/x\" as 5 } }", "expected a user's name, found \"5\"",
+	                  "as nobody"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("promises language");
@@ -572,6 +732,14 @@ int main(void)
 	tcase_add_test(t, between_and_summer_time);
 	tcase_add_test(t, between_and_a_clock_that_is_set);
 	tcase_add_test(t, between_refused);
+	tcase_add_test(t, matches_states);
+	tcase_add_test(t, matches_facts_and_lets);
+	tcase_add_test(t, matches_refused);
+	tcase_add_test(t, regex_sizes);
+	tcase_add_test(t, age_is_silence);
+	tcase_add_test(t, age_of_what_is_put_when_it_changes);
+	tcase_add_test(t, age_with_margin_and_in_arithmetic);
+	tcase_add_test(t, as_a_user);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);

@@ -1,0 +1,164 @@
+#include "promises/regex.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tre/tre.h>
+
+/* ---- how large does it become? ----------------------------------------------------------------------------------- */
+
+struct measure {
+	const char *at;
+	unsigned depth;
+	bool too_deep;
+};
+
+#define DEPTH_MAX 50
+
+static unsigned measure_branch(struct measure *m);
+
+/* Behind a bracket expression; its first ] is a member */
+static void skip_bracket(struct measure *m)
+{
+	m->at++;
+	m->at += *m->at == '^';
+	m->at += *m->at == ']';
+	while (*m->at && *m->at != ']') {
+		if (m->at[0] == '[' && m->at[1] && strchr(":.=", m->at[1])) {
+			char end[3] = { m->at[1], ']', '\0' };
+			const char *close = strstr(m->at + 2, end);
+
+			m->at = close ? close + 1 : m->at;
+		}
+		m->at++;
+	}
+	m->at += *m->at == ']';
+}
+
+static unsigned measure_atom(struct measure *m)
+{
+	unsigned size = 1;
+
+	if (*m->at == '[') {
+		skip_bracket(m);
+	} else if (*m->at == '(') {
+		m->at++;
+		if (++m->depth > DEPTH_MAX) {
+			m->too_deep = true;
+			m->at += strlen(m->at);
+			return 1;
+		}
+		size = measure_branch(m);
+		m->depth--;
+		m->at += *m->at == ')';
+	} else {
+		m->at += *m->at == '\\' && m->at[1] ? 2 : 1;
+	}
+	return size;
+}
+
+/* {3}, {3,}, {3,7}: how often at most it is written out */
+static unsigned measure_repeat(struct measure *m)
+{
+	unsigned long most = 0;
+	char *end;
+
+	while (*++m->at && *m->at != '}')
+		if (*m->at >= '0' && *m->at <= '9') {
+			unsigned long n = strtoul(m->at, &end, 10);
+
+			most = n > most ? n : most;
+			m->at = end - 1;
+		}
+	m->at += *m->at == '}';
+	return most <= REGEX_PARTS_MAX ? (most ? (unsigned)most : 1) : REGEX_PARTS_MAX + 1;
+}
+
+static unsigned measure_branch(struct measure *m)
+{
+	unsigned total = 0;
+
+	while (*m->at && *m->at != ')' && total <= REGEX_PARTS_MAX) {
+		unsigned size;
+
+		if (*m->at == '|') {
+			m->at++;
+			continue;
+		}
+		size = measure_atom(m);
+		while (*m->at && strchr("*+?{", *m->at)) {
+			size *= *m->at == '{' ? measure_repeat(m) : 1;
+			if (size > REGEX_PARTS_MAX)
+				size = REGEX_PARTS_MAX + 1;
+			if (*m->at && strchr("*+?", *m->at))
+				m->at++;
+		}
+		total += size;
+	}
+	return total;
+}
+
+static const char *too_large(const char *pattern)
+{
+	struct measure m = { .at = pattern };
+
+	if (strlen(pattern) > REGEX_LENGTH_MAX)
+		return "it is longer than 512 characters";
+	if (measure_branch(&m) > REGEX_PARTS_MAX)
+		return "its repetitions make it larger than 2000 characters";
+	return m.too_deep ? "its parentheses are nested too deep" : NULL;
+}
+
+/* ---- the library ------------------------------------------------------------------------------------------------- */
+
+struct regex *regex_new(const char *pattern, char *why, size_t size)
+{
+	const char *large = too_large(pattern);
+	struct regex *r = NULL;
+	regex_t *compiled = NULL;
+	int err;
+
+	snprintf(why, size, "%s", large ? large : "");
+	if (large)
+		return NULL;
+	r = calloc(1, sizeof(*r));
+	compiled = calloc(1, sizeof(*compiled));
+	if (!r || !compiled)
+		goto fail;
+	err = tre_regncomp(compiled, pattern, strlen(pattern), REG_EXTENDED | REG_NOSUB);
+	if (err) {
+		if (err != REG_ESPACE)
+			tre_regerror(err, compiled, why, size);
+		goto fail;
+	}
+	/* These two are the library's own, and not linear. */
+	if (tre_have_backrefs(compiled) || tre_have_approx(compiled)) {
+		snprintf(why, size, "%s", tre_have_backrefs(compiled) ? "it refers back to itself (\\1): that takes too long to match" :
+		                                                        "it asks for what is nearly the same ({~}): that takes too long to match");
+		tre_regfree(compiled);
+		goto fail;
+	}
+	r->compiled = compiled;
+	return r;
+fail:
+	free(compiled);
+	free(r);
+	return NULL;
+}
+
+void regex_free_all(struct regex *first)
+{
+	while (first) {
+		struct regex *next = first->next;
+
+		tre_regfree(first->compiled);
+		free(first->compiled);
+		free(first);
+		first = next;
+	}
+}
+
+bool regex_matches(const struct regex *r, const char *text)
+{
+	return tre_regnexec(r->compiled, text, strlen(text), 0, NULL, 0) == 0;
+}
