@@ -15,6 +15,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/promises.c \
 	promises/records.c \
 	promises/regex.c promises/regex.h \
+	promises/sense.c \
 	promises/syntax.h \
 	promises/tokens.c promises/tokens.h \
 	promises/topics.c \

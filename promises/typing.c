@@ -38,6 +38,11 @@ static void type_fault(struct typing *t, bool warning, size_t at, size_t width, 
 
 #define expr_fault(t, e, hint, ...) type_fault(t, false, (e)->at, (e)->width, hint, __VA_ARGS__)
 
+void typing_fault(struct typing *t, bool warning, const struct expr *e, const char *hint, const char *text)
+{
+	type_fault(t, warning, e->at, e->width, hint, "%s", text);
+}
+
 static void set_unit(struct expr *e, const char *unit, const char *more)
 {
 	char text[UNIT_LENGTH];
@@ -708,5 +713,7 @@ bool typing_check(struct typing *t, struct rule *rule)
 		check_truth(t, rule->only);
 	if (rule->body && type_check(t, rule->body) && check_truth(t, rule->body))
 		set_negated(rule->body, false);
+	if (rule->body && !t->errors)
+		sense_check(t, rule->body);
 	return !t->errors;
 }

@@ -25,9 +25,16 @@ struct typing {
 	const struct rule *rule;
 	const struct expr *quantifier;
 	unsigned errors;
+	const struct expr *senseless; /* a part that can only hold, or only fail */
 };
 
 /* False: it has faults, told */
 bool typing_check(struct typing *t, struct rule *rule);
+
+/* Told of that part of a condition */
+void typing_fault(struct typing *t, bool warning, const struct expr *e, const char *hint, const char *text);
+
+/* sense.c: conditions that can never hold, or never fail. Of a condition that is typed */
+void sense_check(struct typing *t, const struct expr *body);
 
 #endif

@@ -687,6 +687,75 @@ START_TEST(age_with_margin_and_in_arithmetic)
 }
 END_TEST
 
+/* ---- what makes no sense ------------------------------------------------------------------------------------------ */
+
+static void sense(const char *keep, const char *expected)
+{
+	struct faults faults = { 0 };
+	char text[512];
+	int r;
+
+	snprintf(text, sizeof(text), KEEP("%s"), keep);
+	r = world_try(w, text, T0, &faults);
+	ck_assert_msg((r == 0) == (strcmp(expected, "this can never be kept") != 0), "%s: %d", keep, r);
+	ck_assert_msg(*expected ? faults.first && !strcmp(faults.first->text, expected) : !faults.first, "%s: %s", keep,
+	              faults.first ? faults.first->text : "nothing said");
+	faults_free(&faults);
+}
+
+START_TEST(conditions_make_sense)
+{
+	static const char never[] = "this can never be kept", always[] = "this is always kept", part[] = "this part is always the same";
+
+	sense("df:/:free > 5B", "");
+	sense("true", "");
+	sense("5 > 3", always);
+	sense("3 > 2 + 2", never);
+	sense("df:/:free < 0B", never);
+	sense("df:/:free <= 0B", "");
+	sense("df:/:free >= 0B", always);
+	sense("df:/:free > 0B", "");
+	sense("df:/:free > -1B", always);
+	sense("0B > df:/:free", never);
+	sense("df:/:free != 0B", "");
+	sense("df:/:free != -1", always);
+	sense("df:/:free == -1", never);
+	sense("not df:/:free < 0B", always);
+	sense("not df:/:free >= 0B", never);
+	sense("df:/:free_percent < 0%", never);
+	sense("svc:x:load < 0", ""); /* it may be */
+	sense("delta(df:/:free, 1m) < 0B", "");
+	sense("rate(interface:lo:rx_bytes) < 0B/s", never);
+	sense("rate(interface:lo:rx_bytes) > 0B/s", "");
+	sense("avg(df:/:free, 1m) < 0B", never);
+	sense("stddev(svc:x:load, 1m) < 0", never);
+	sense("forecast(df:/:free, 4h) < 0B", "");
+	sense("age(df:/:free) >= 0s", always);
+	sense("count(records, 1m) < 0", never);
+	sense("df:/:free > 5B and df:/:free < 3B", never);
+	sense("df:/:free > 5B and df:/:free < 5B", never);
+	sense("df:/:free >= 5B and df:/:free <= 5B", "");
+	sense("df:/:free > 3B and df:/:free < 5B", "");
+	sense("df:/:free > 5B and df:/:total < 3B", "");
+	sense("avg(df:/:free, 1m) > 5B and avg(df:/:free, 2m) < 3B", "");
+	sense("avg(df:/:free, 1m) > 5B and avg(df:/:free, 1m) < 3B", never);
+	sense("df:/:free > 3B or df:/:free < 5B", always);
+	sense("df:/:free > 5B or df:/:free <= 5B", always);
+	sense("df:/:free > 5B or df:/:free < 5B", "");
+	sense("interface:lo:state == \"up\" and interface:lo:state == \"down\"", never);
+	sense("interface:lo:state == \"up\" or interface:lo:state != \"up\"", always);
+	sense("interface:lo:state != \"up\" or interface:lo:state != \"down\"", always);
+	sense("interface:lo:state != \"up\" and interface:lo:state != \"down\"", "");
+	sense("interface:lo:state == \"up\" and interface:lo:state != \"up\"", never);
+	sense("df:/:total > 5B and (df:/:free > 1B or df:/:free >= 0B)", part);
+	sense("df:/:total > 5B or df:/:free < 0B", part);
+	sense("df:/:total > 5B and df:/:free < 0B", never);
+	sense("all df:*:free < 0B", never);
+	sense("none df:*:free < 0B", always);
+	sense("rate(df:/:free) > 5B/s", "free goes up and down: a rate is that of a counter");
+}
+END_TEST
+
 /* ---- actions ---------------------------------------------------------------------------------------------------- */
 
 START_TEST(as_a_user)
@@ -739,6 +808,7 @@ int main(void)
 	tcase_add_test(t, age_is_silence);
 	tcase_add_test(t, age_of_what_is_put_when_it_changes);
 	tcase_add_test(t, age_with_margin_and_in_arithmetic);
+	tcase_add_test(t, conditions_make_sense);
 	tcase_add_test(t, as_a_user);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
