@@ -687,6 +687,115 @@ START_TEST(age_with_margin_and_in_arithmetic)
 }
 END_TEST
 
+/* ---- functions -------------------------------------------------------------------------------------------------- */
+
+START_TEST(functions_over_a_window)
+{
+	world_load_at(w, "bundle b {\n promise dev { promiser x keep stddev(memory:available, 1m) < 2B }\n"
+	                 "promise high { promiser x keep p90(memory:available, 1m) <= 110B }\n"
+	                 "promise low { promiser x keep p50(memory:available, 1m) > 90B }\n"
+	                 "promise still { promiser x keep not changed(memory:available, 30s) }\n}", 0);
+	for (int i = 0; i < 20; i++)
+		put(w, "memory", "", "available", 100, i);
+	ck_assert_str_eq(stands("b.dev", NULL), "kept");
+	ck_assert_str_eq(stands("b.high", NULL), "kept");
+	ck_assert_str_eq(stands("b.low", NULL), "kept");
+	ck_assert_str_eq(stands("b.still", NULL), "kept");
+	put(w, "memory", "", "available", 200, 20);
+	ck_assert_str_eq(stands("b.dev", NULL), "broken");
+	ck_assert_str_eq(stands("b.high", NULL), "kept"); /* one of twenty-one */
+	ck_assert_str_eq(stands("b.still", NULL), "broken");
+	ck_assert_str_eq(why("b.still"), "memory:available has changed within 30 s");
+	for (int i = 21; i < 30; i++)
+		put(w, "memory", "", "available", 200, i);
+	ck_assert_str_eq(stands("b.high", NULL), "broken");
+	ck_assert_str_eq(stands("b.low", NULL), "kept");
+	/* All of it is of the last minute; the change is longer than half a minute ago. */
+	for (int i = 30; i < 60; i++)
+		put(w, "memory", "", "available", 200, i);
+	ck_assert_str_eq(stands("b.still", NULL), "kept");
+	ck_assert_str_eq(why("b.still"), "memory:available has not changed within 30 s");
+}
+END_TEST
+
+START_TEST(forecast_looks_ahead)
+{
+	world_keep(w, "df:/", "forecast(df:/:free, 10m, 1m) > 0B");
+	/* A byte a second, 500 left after a minute: in ten minutes there is none. */
+	for (int i = 0; i <= 60; i += 10) {
+		if (i < 30)
+			is(w, "unknown");
+		put(w, "df", "/", "free", 560 - i, i);
+	}
+	is(w, "broken");
+	because(w, "forecast(df:/:free, 10 min, 60 s) is -100 B, promised > 0 B");
+	for (int i = 70; i <= 200; i += 10)
+		put(w, "df", "/", "free", 500, i);
+	is(w, "kept");
+}
+END_TEST
+
+START_TEST(changed_of_a_state)
+{
+	world_keep(w, "eth0", "not changed(interface:eth0:state, 1m)");
+	put(w, "interface", "eth0", "state", 0, 0);
+	is(w, "kept");
+	put(w, "interface", "eth0", "state", 1, 10);
+	is(w, "broken");
+	/* It is put when it changes: time alone ends it. */
+	world_time(w, S(69));
+	is(w, "broken");
+	world_time(w, S(72));
+	is(w, "kept");
+}
+END_TEST
+
+static void record(const char *subject, uint32_t priority, const char *message, double seconds)
+{
+	struct kith_record r = { .size = sizeof(r), .priority = priority, .subject = subject, .message = message };
+
+	world_time(w, S(seconds));
+	model_record(w->m, &r);
+}
+
+START_TEST(records_are_counted)
+{
+	world_keep(w, "log", "count(records of \"kmsg:*\" at error matching \"I/O (error|fault)\", 1m) < 2");
+	is(w, "kept"); /* none is a count, too */
+	record("kmsg:sda", KITH_ERR, "I/O error, sector 5", 1);
+	record("kmsg:sda", KITH_WARNING, "I/O error, sector 5", 1);
+	record("kmsg:sda", KITH_CRIT, "all is well", 1);
+	record("app:sda", KITH_CRIT, "I/O error", 1);
+	is(w, "kept");
+	record("kmsg:sdb", KITH_CRIT, "I/O fault", 20);
+	is(w, "broken");
+	because(w, "count(records of \"kmsg:*\" at error matching \"I/O (error|fault)\", 60 s) is 2, promised < 2");
+	world_time(w, S(59));
+	is(w, "broken");
+	/* Nobody records anything, and it is over all the same. */
+	world_time(w, S(63));
+	is(w, "kept");
+	ck_assert_int_eq(last(w)->time / NS_PER_S, S(61) / NS_PER_S);
+	world_time(w, S(600));
+	ck_assert_int_eq(w->armed, 0);
+}
+END_TEST
+
+/* What the engine itself records counts, and does not run in circles. */
+START_TEST(records_of_actions_are_counted)
+{
+	w->act_result = -ENOENT;
+	world_load_at(w, "bundle b {\n promise p { promiser x keep df:/:free > 1B on broken run \"/x\" }\n"
+	                 "promise q { promiser x keep count(records of \"b.*\", 1h) == 0 on broken run \"/y\" on kept run \"/z\" }\n}", 0);
+	put(w, "df", "/", "free", 5, 1);
+	put(w, "df", "/", "free", 0, 2);
+	ck_assert_str_eq(stands("b.q", NULL), "broken");
+	ck_assert_uint_lt(w->n_records, 20);
+	world_load_at(w, "", 3);
+	record("b.p", KITH_ERR, "nobody listens", 4);
+}
+END_TEST
+
 /* ---- what makes no sense ------------------------------------------------------------------------------------------ */
 
 static void sense(const char *keep, const char *expected)
@@ -808,6 +917,11 @@ int main(void)
 	tcase_add_test(t, age_is_silence);
 	tcase_add_test(t, age_of_what_is_put_when_it_changes);
 	tcase_add_test(t, age_with_margin_and_in_arithmetic);
+	tcase_add_test(t, functions_over_a_window);
+	tcase_add_test(t, forecast_looks_ahead);
+	tcase_add_test(t, changed_of_a_state);
+	tcase_add_test(t, records_are_counted);
+	tcase_add_test(t, records_of_actions_are_counted);
 	tcase_add_test(t, conditions_make_sense);
 	tcase_add_test(t, as_a_user);
 	suite_add_tcase(s, t);
