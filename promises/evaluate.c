@@ -590,7 +590,7 @@ void promise_advance(struct promise *pr, int64_t now)
 		if (!n->window)
 			continue;
 		window_advance(n->window, now);
-		if (!isnan(n->number) && set_number(n, window_value(n->window)))
+		if ((!n->leaf || (n->leaf->series && series_valid(n->leaf->series))) && set_number(n, window_value(n->window)))
 			climb(n);
 	}
 	for (struct node *n = pr->times; n; n = n->next_time)

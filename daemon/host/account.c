@@ -28,7 +28,9 @@ struct account_mark account_enter(void)
 static void account_strike(struct plugin *p, int64_t mono)
 {
 	struct account *a = &p->account;
-	double percent = (double)a->window_cpu * 100 / (double)(mono - a->window_start > NS_PER_MS ? mono - a->window_start : NS_PER_MS);
+	/* A call that was long may have begun before the window. */
+	int64_t took = mono - a->window_start > (int64_t)a->window_cpu ? mono - a->window_start : (int64_t)a->window_cpu;
+	double percent = (double)a->window_cpu * 100 / (double)(took > NS_PER_MS ? took : NS_PER_MS);
 
 	a->strikes++;
 	a->last_strike = mono;
@@ -37,8 +39,8 @@ static void account_strike(struct plugin *p, int64_t mono)
 	if (a->strikes >= STRIKES_STOP) {
 		plugin_set_reason(p, "stopped: %.1f %% CPU again and again, its budget is %.1f %%; raise cpu_budget or mend it", percent,
 		                  p->cpu_budget);
+		p->state = HOST_STOPPED; /* before it is said: who hears it may call back */
 		plugin_say(p, KITH_ERR, "%s", p->reason);
-		p->state = HOST_STOPPED;
 		host_chores_later(p->host);
 		return;
 	}

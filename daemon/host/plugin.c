@@ -201,7 +201,8 @@ void plugin_drop_library(struct plugin *p)
 {
 	conf_options_free(p->options, p->d.n_options);
 	p->options = NULL;
-	memset(&p->d, 0, sizeof(p->d));
+	if (!p->builtin) /* its descriptor stays: there is no file to read it from again */
+		memset(&p->d, 0, sizeof(p->d));
 	library_release(p->library);
 	p->library = NULL;
 }
@@ -237,7 +238,9 @@ static int plugin_init(struct plugin *p, struct buf *why)
 	p->started = true;
 	/* What init registers may call back at once: names that are wanted already. */
 	p->state = HOST_RUNNING;
+	export_spent_before(p->host, &mark);
 	r = p->d.init(&p->table, &p->instance);
+	export_spent_after(p->host, &mark);
 	p->account.calls++;
 	p->account.cpu_ns += (uint64_t)(clock_thread_cpu() - mark.cpu);
 	if (r < 0) {
@@ -434,7 +437,9 @@ void plugin_resync(struct plugin *p)
 		return;
 	model_set_now(p->host->parts.model, clock_wall());
 	mark = account_enter();
+	export_spent_before(p->host, &mark);
 	r = p->d.resync(p->instance);
+	export_spent_after(p->host, &mark);
 	cpu = clock_thread_cpu();
 	account_leave(p, NULL, mark, cpu, r);
 	rest = (double)(cpu - mark.cpu) * RESYNC_SHARE / p->cpu_budget;

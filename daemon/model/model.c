@@ -447,14 +447,22 @@ static void list_append(struct owner *o, struct series *s)
 	s->listed = true;
 }
 
-static void series_tell(struct series *s, enum series_event event)
-{
-	struct series_watch *w, *next;
+/* Who is told next. Whoever is told may remove any watch, or end the series. */
+struct telling {
+	struct series_watch *next;
+	struct telling *outer;
+};
 
-	for (w = s->watches; w; w = next) {
-		next = w->next;
+static void series_tell(struct owner *o, struct series *s, enum series_event event)
+{
+	struct telling t = { .outer = o->telling };
+
+	o->telling = &t;
+	for (struct series_watch *w = s->watches; w; w = t.next) {
+		t.next = w->next;
 		w->fn(w, s, event);
 	}
+	o->telling = t.outer;
 }
 
 void instance_end(struct model *m, struct instance *i)
@@ -526,7 +534,7 @@ static int series_put(const struct model *m, struct series *s, struct owner *o, 
 		list_remove(o, s);
 		list_append(o, s);
 	}
-	series_tell(s, SERIES_SAMPLE);
+	series_tell(o, s, SERIES_SAMPLE);
 	return 0;
 }
 
@@ -583,7 +591,7 @@ void model_expire(struct model *m, struct owner *owner, int64_t now)
 
 		list_remove(owner, s);
 		s->stale = true;
-		series_tell(s, SERIES_STALE);
+		series_tell(owner, s, SERIES_STALE);
 	}
 }
 
@@ -617,10 +625,16 @@ void series_watch_add(struct series *s, struct series_watch *w)
 
 void series_watch_remove(struct series_watch *w)
 {
+	struct owner *o;
+
 	if (!w->link)
 		return;
+	o = w->series->instance->family->owner;
 	if (!w->next && w->link == &w->series->watches)
-		w->series->instance->family->owner->n_watched--;
+		o->n_watched--;
+	for (struct telling *t = o->telling; t; t = t->outer)
+		if (t->next == w)
+			t->next = w->next;
 	*w->link = w->next;
 	if (w->next)
 		w->next->link = w->link;

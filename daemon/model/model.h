@@ -85,6 +85,7 @@ struct owner {
 	uint64_t samples;
 	uint64_t moves;                 /* samples that differed from the one before */
 	uint32_t n_series, n_watched;   /* n_watched: series with a watch */
+	struct telling *telling;        /* of model.c */
 	bool slow;                      /* it samples less often, as nobody watches: told through `attend` when somebody does */
 	void (*attend)(struct owner *owner, bool now, void *user); /* now: sample before you return; may be NULL */
 	void *user;

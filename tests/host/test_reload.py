@@ -176,5 +176,11 @@ with suite.check("the configuration file goes: it was asked for by name, so the 
     d.wait_log("cannot be read")
     assert d.value("probe:0:value") == 4
 
+with suite.check("what is part of kithd can be taken out, and comes back"):
+    write_file(d.conf, STEADY % 4 + "plugin kith { enabled = false }\n")
+    wait_for("kithd's own family to end", lambda: d.value("kith:rss") is None, alive=d)
+    write_file(d.conf, STEADY % 4)
+    d.wait_series("kith:rss")
+
 d.stop()
 suite.end()

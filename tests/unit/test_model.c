@@ -431,6 +431,50 @@ START_TEST(a_round_ends_with_its_instance)
 }
 END_TEST
 
+static struct series_watch told[3];
+static unsigned n_told;
+
+/* The first that is told takes the next one out, and the last. */
+static void take_out(struct series_watch *one, const struct series *s, enum series_event event)
+{
+	(void)s;
+	(void)event;
+	n_told++;
+	for (int i = 0; i < 3; i++)
+		if (&told[i] != one)
+			series_watch_remove(&told[i]);
+}
+
+static void gone(struct series_watch *one, const struct series *s, enum series_event event)
+{
+	(void)s;
+	ck_assert_int_eq(event, SERIES_END);
+	free(one);
+}
+
+START_TEST(who_is_told_may_remove_others)
+{
+	struct instance *i = add("a");
+	struct series_watch *later = calloc(1, sizeof(*later)), ender = { .fn = end_instance };
+
+	for (int k = 0; k < 3; k++) {
+		told[k].fn = take_out;
+		series_watch_add(&i->series[0], &told[k]);
+	}
+	put(i->id, 1, 100 * S);
+	ck_assert_uint_eq(n_told, 1);
+	ck_assert_uint_eq(owner.n_watched, 1);
+	series_watch_remove(&told[2]);
+	/* The first ends the instance; the one behind it is freed as it hears of that. */
+	later->fn = gone;
+	doomed = i;
+	series_watch_add(&i->series[0], later);
+	series_watch_add(&i->series[0], &ender);
+	put(i->id, 2, 101 * S);
+	ck_assert_ptr_null(instance_find(f, "a", 1));
+}
+END_TEST
+
 static unsigned attended, attended_now;
 
 static void attend(struct owner *o, bool now, void *user)
@@ -644,6 +688,7 @@ int main(void)
 	tcase_add_test(tc, staleness_in_any_order);
 	tcase_add_test(tc, a_round_is_put_at_once);
 	tcase_add_test(tc, a_round_ends_with_its_instance);
+	tcase_add_test(tc, who_is_told_may_remove_others);
 	tcase_add_test(tc, who_watches_is_known);
 	tcase_add_test(tc, moves_are_counted);
 	tcase_add_test(tc, the_clock_jumps);
