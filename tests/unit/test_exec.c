@@ -165,7 +165,7 @@ END_TEST
 
 START_TEST(test_first_runs_are_spread)
 {
-	static char texts[64][16];
+	static char texts[64][32];
 	unsigned most = 0, steps = 0;
 
 	for (int i = 0; i < 64; i++) {
