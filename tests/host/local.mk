@@ -1,6 +1,7 @@
 # The daemon as a whole, started and looked at from outside. Its tests are in Python, of the standard library alone.
 HOST_TESTS = \
 	tests/host/test_bounds.py \
+	tests/host/test_language.py \
 	tests/host/test_promised.py \
 	tests/host/test_refused.py \
 	tests/host/test_reload.py \
