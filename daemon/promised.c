@@ -12,6 +12,7 @@
 
 #define PROMISE_FILE_MAX (1u << 20)
 #define PROMISE_FILES_MAX 4096
+#define ACTION_OUTPUT_KEEP 4097 /* a byte more than its record takes: so it is known that there was more */
 /* A new file may still be written: it is read when it was closed, or this long after it appeared. */
 #define PROMISE_NEW_DELAY (50 * NS_PER_MS)
 
@@ -251,21 +252,27 @@ static void action_free(struct action *a)
 	free(a);
 }
 
-static void action_done(int status, bool timed_out, void *user)
+/* What it wrote to standard error, when it wrote that, says more than the rest. */
+static void action_done(int status, bool timed_out, const struct child_output *output, void *user)
 {
 	struct action *a = user;
 	struct daemon *d = a->daemon;
+	int which = output->length[1] ? 1 : 0;
+	struct promise_result result = { .status = status, .timed_out = timed_out, .output = output->text[which],
+		                         .length = output->length[which] };
+	uint64_t token = a->token;
 
+	action_free(a); /* its place is free for those that wait */
 	model_set_now(d->model, loop_now(d->loop));
-	promises_action_done(d->promises, a->token, status, timed_out, loop_now(d->loop));
-	action_free(a);
+	promises_action_done(d->promises, token, &result, loop_now(d->loop));
 }
 
 static int act_cb(const struct promise_action *action, void *user)
 {
 	struct daemon *d = user;
 	struct child_request request = { .argv = action->argv, .env = action->env, .input = action->json,
-		                         .input_length = action->json_length, .timeout = action->timeout, .done = action_done };
+		                         .input_length = action->json_length, .timeout = action->timeout, .user_name = action->user,
+		                         .ended = action_done, .keep = ACTION_OUTPUT_KEEP };
 	struct action *a;
 	int r;
 
@@ -332,6 +339,8 @@ int promised_start(struct daemon *d)
 		return r;
 	promised_facts(d, d->conf, &facts);
 	r = promises_new(d->model, &driver, &facts, &d->promises);
+	if (r == 0)
+		r = promises_limit_actions(d->promises, d->conf->max_action_starts, 60 * NS_PER_S);
 	if (r < 0)
 		return r;
 	/* Watched before they are read: what comes in between is seen. */

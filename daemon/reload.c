@@ -49,6 +49,8 @@ static void reload_conf(struct daemon *d)
 	host_configure(d->host, conf);
 	promised_facts(d, conf, &facts);
 	promises_set_facts(d->promises, &facts);
+	if (promises_limit_actions(d->promises, conf->max_action_starts, 60 * NS_PER_S) < 0)
+		log_err("max_action_starts stays as it was: out of memory");
 	conf_free(old);
 }
 

@@ -264,6 +264,7 @@ void engine_leave(struct promises *p)
 	if (p->dead_promises || p->dead_trees)
 		graveyard_clear(p);
 	at = p->n_heap ? p->heap[0]->at : 0;
+	earlier(&at, p->queue_at);
 	if (at == p->armed)
 		return;
 	p->armed = at;
@@ -279,6 +280,8 @@ void promises_run(struct promises *p, int64_t now)
 	p->armed = 0; /* the wish was used up, perhaps a little early */
 	while (p->n_heap && p->heap[0]->at <= now)
 		promise_due(p->heap[0], now);
+	if (p->queue_at && p->queue_at <= now)
+		queue_run(p, now);
 	engine_leave(p);
 }
 
@@ -336,6 +339,7 @@ void promises_jump(struct promises *p, int64_t jump)
 		for (struct promise *pr = r->live ? r->live->promises : NULL; pr; pr = pr->next)
 			promise_jump(pr, jump);
 	p->now += jump;
+	queue_jump(p, jump);
 	/* The time of day is another one now. */
 	for (struct rule *r = p->rules.first; r; r = r->next)
 		for (struct promise *pr = r->live ? r->live->promises : NULL, *next; pr; pr = next) {

@@ -114,6 +114,8 @@ struct slot {
 /* How often an action ran, and how it went */
 struct action_state {
 	const struct action *action;
+	struct promise *promise;
+	struct action_state *queue_next, **queue_link; /* queue_link NULL: in no queue */
 	int64_t *times;       /* ring of `at_most` starts */
 	unsigned n_times, next;
 	unsigned held_back;
@@ -123,6 +125,7 @@ struct action_state {
 	int last_status;
 	bool last_timed_out;
 	int64_t last_time;    /* it ended; 0: never */
+	char *last_output;    /* the first line that it wrote; NULL: none */
 };
 
 struct promise {
@@ -212,6 +215,15 @@ struct promises {
 	bool records_heard;   /* within a call: to be assessed at its end */
 	struct run *runs;
 	uint64_t token;
+	/* queue.c: actions that wait for a place, or for the limit of all */
+	struct action_state *queue, **queue_tail;
+	int64_t queue_at;     /* when it is looked at next; 0: when a run ends */
+	int64_t *starts;      /* ring of the last `starts_most` */
+	unsigned starts_most, n_starts, next_start;
+	int64_t starts_per;
+	int64_t queue_said;   /* that some wait: once in starts_per */
+	unsigned n_queue;
+	unsigned queue_held;  /* most that waited for the limit of all, and nobody was told yet */
 	/* for promises_get */
 	struct promise **index;
 	size_t n_index;
@@ -251,6 +263,9 @@ void rule_unbind(struct promises *p, struct live_rule *live);
 void binding_family(struct promises *p, const struct family *family, bool begins);
 void binding_instance(struct promises *p, struct instance *instance, bool begins);
 void graveyard_clear(struct promises *p);
+/* Bound and computed, not assessed yet */
+int promise_new(struct promises *p, struct live_rule *live, struct instance *instance, int64_t now, struct promise **ret_promise);
+void promise_end(struct promise *pr);
 /* The instance that a name of this tree speaks of: "" nameless */
 const char *leaf_instance(const struct tree *tree, const struct expr *name);
 
@@ -294,7 +309,20 @@ void word_depends(struct buf *b, const struct promise *pr);
 void actions_transition(struct promise *pr, enum kith_assessment from, int64_t time, const char *because);
 void actions_due(struct promise *pr, int64_t time);
 int64_t actions_next(const struct promise *pr);
-void actions_forget(struct promises *p, const struct promise *pr);
+void actions_forget(struct promises *p, struct promise *pr);
+
+/* 0; -EAGAIN: no place, nothing of it was started */
+int action_begin(struct promise *pr, struct action_state *s, enum kith_assessment from, int64_t time, const char *because);
+void action_record(struct promise *pr, enum kith_priority priority, int64_t time, const char *program, const char *message);
+
+/* ---- queue.c */
+void queue_add(struct promises *p, struct action_state *s);
+void queue_remove(struct promises *p, struct action_state *s); /* fine when it is in none */
+void queue_hold(struct promises *p); /* the limit of all holds back what is in the queue now */
+void queue_run(struct promises *p, int64_t time);
+void queue_started(struct promises *p, int64_t time);
+int64_t queue_opens(const struct promises *p, int64_t time); /* when the limit of all allows one more; 0: now */
+void queue_jump(struct promises *p, int64_t jump);
 
 /* ---- wording.c */
 /* As written, with the tree's instances */

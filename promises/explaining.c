@@ -119,6 +119,8 @@ static void explain_action(struct buf *b, const struct action_state *s)
 			buf_printf(b, "exit status %d", WEXITSTATUS(s->last_status));
 		else
 			buf_printf(b, "killed by signal %d", WIFSIGNALED(s->last_status) ? WTERMSIG(s->last_status) : 0);
+		if (s->last_output)
+			buf_printf(b, ", it said \"%.200s\"", s->last_output);
 		buf_printf(b, ", %llu runs, %llu failures", (unsigned long long)s->runs, (unsigned long long)s->failures);
 	}
 	if (s->held_back)

@@ -13,8 +13,10 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/lets.c \
 	promises/mend.c \
 	promises/promises.c \
+	promises/queue.c \
 	promises/records.c \
 	promises/regex.c promises/regex.h \
+	promises/rules.c \
 	promises/sense.c \
 	promises/syntax.h \
 	promises/tokens.c promises/tokens.h \

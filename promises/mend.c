@@ -9,8 +9,9 @@
 #include "promises/engine.h"
 
 #define ENV_COUNT 8
+#define ACTION_OUTPUT_MAX 4096 /* bytes of what a program wrote, in its record */
 
-static void mend_record(struct promise *pr, enum kith_priority priority, int64_t time, const char *program,
+void action_record(struct promise *pr, enum kith_priority priority, int64_t time, const char *program,
                         const char *message)
 {
 	struct kith_field fields[] = { { "promiser", pr->promiser }, { "program", program } };
@@ -172,7 +173,7 @@ static void say_held_back(struct promise *pr, struct action_state *s, int64_t ti
 	           s->action->argv[0], s->action->at_most);
 	word_duration(&b, s->action->per);
 	s->held_back = 0;
-	mend_record(pr, KITH_NOTICE, time, s->action->argv[0], buf_text(&b));
+	action_record(pr, KITH_NOTICE, time, s->action->argv[0], buf_text(&b));
 	buf_free(&b);
 }
 
@@ -194,15 +195,33 @@ static void action_failed_to_start(struct promise *pr, struct action_state *s, i
 	s->failures++;
 	pr->failures++;
 	buf_printf(&b, "%s cannot be run: %s", s->action->argv[0], strerror(-err));
-	mend_record(pr, KITH_WARNING, time, s->action->argv[0], buf_text(&b));
+	action_record(pr, KITH_WARNING, time, s->action->argv[0], buf_text(&b));
 	buf_free(&b);
+}
+
+int action_begin(struct promise *pr, struct action_state *s, enum kith_assessment from, int64_t time, const char *because)
+{
+	int err = action_start(pr, s, from, time, because);
+
+	if (err == -EAGAIN)
+		return err;
+	if (err < 0) {
+		action_failed_to_start(pr, s, time, err);
+		return err;
+	}
+	remember_start(s, time);
+	queue_started(pr->engine, time);
+	pr->started++;
+	if (s->action->when == KITH_BROKEN)
+		pr->mending = true;
+	return 0;
 }
 
 static void action_try(struct promise *pr, struct action_state *s, enum kith_assessment from, int64_t time,
                        const char *because)
 {
-	int64_t opens = limit_opens(s, time);
-	int err;
+	struct promises *p = pr->engine;
+	int64_t opens = limit_opens(s, time), all = queue_opens(p, time);
 
 	s->waiting = false;
 	s->again = 0;
@@ -217,18 +236,15 @@ static void action_try(struct promise *pr, struct action_state *s, enum kith_ass
 		return;
 	}
 	say_held_back(pr, s, time);
-	err = action_start(pr, s, from, time, because);
-	if (err == -EAGAIN) {
-		s->waiting = true;
-		s->again = time + ACTION_RETRY;
-	} else if (err < 0) {
-		action_failed_to_start(pr, s, time, err);
-	} else {
-		remember_start(s, time);
-		pr->started++;
-		if (s->action->when == KITH_BROKEN)
-			pr->mending = true;
-	}
+	/* Behind those that wait already */
+	if (!all && !p->queue && action_begin(pr, s, from, time, because) != -EAGAIN)
+		return;
+	s->waiting = true;
+	queue_add(p, s);
+	if (all)
+		queue_hold(p);
+	if (!p->queue_at)
+		p->queue_at = all ? all : time + ACTION_RETRY;
 }
 
 /* Again, as the promise stands now */
@@ -298,27 +314,55 @@ static bool done_words(struct buf *b, const char *program, int status, bool time
 	return !timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void run_done(struct promise *pr, struct action_state *s, int status, bool timed_out, bool well, int64_t now)
+static void run_done(struct promise *pr, struct action_state *s, const struct promise_result *result, const char *output, bool well,
+                     int64_t now)
 {
 	s->running = false;
-	s->last_status = status;
-	s->last_timed_out = timed_out;
+	s->last_status = result->status;
+	s->last_timed_out = result->timed_out;
 	s->last_time = now;
+	free(s->last_output);
+	s->last_output = *output ? strndup(output, strcspn(output, "\n")) : NULL;
 	pr->n_running--;
 	if (!well) {
 		s->failures++;
 		pr->failures++;
 	}
 	for (unsigned i = 0; i < pr->n_actions; i++)
-		if (pr->actions[i].waiting && !pr->actions[i].again)
+		if (pr->actions[i].waiting && !pr->actions[i].again && !pr->actions[i].queue_link)
 			action_retry(pr, &pr->actions[i], now);
 	promise_schedule(pr);
 }
 
-void promises_action_done(struct promises *p, uint64_t token, int status, bool timed_out, int64_t now)
+/* As text: no control characters, no half of a UTF-8 sequence, a bound */
+static void output_words(struct buf *b, const struct promise_result *result)
+{
+	size_t n = result->output ? result->length : 0;
+
+	if (n > ACTION_OUTPUT_MAX)
+		n = ACTION_OUTPUT_MAX;
+	buf_clean(b, result->output, n);
+	while (b->length && (b->data[b->length - 1] == '\n' || b->data[b->length - 1] == ' '))
+		b->data[--b->length] = '\0';
+	if (result->length > ACTION_OUTPUT_MAX)
+		buf_puts(b, " …");
+}
+
+static void done_record(struct promises *p, const struct run *run, const char *message, const char *output, bool well, int64_t now)
+{
+	struct kith_field fields[] = { { "promiser", run->promiser }, { "program", run->program }, { "output", output } };
+	struct kith_record record = {
+		.size = sizeof(record), .priority = well ? KITH_NOTICE : KITH_WARNING, .time = now, .subject = run->name,
+		.message = message, .fields = fields, .n_fields = *output ? 3 : 2,
+	};
+
+	model_record(p->model, &record);
+}
+
+void promises_action_done(struct promises *p, uint64_t token, const struct promise_result *result, int64_t now)
 {
 	struct run *run = p->runs;
-	struct buf b = BUF_INIT;
+	struct buf b = BUF_INIT, output = BUF_INIT;
 	bool well;
 
 	while (run && run->token != token)
@@ -328,26 +372,23 @@ void promises_action_done(struct promises *p, uint64_t token, int status, bool t
 	engine_enter(p);
 	if (now > p->now)
 		p->now = now;
-	well = done_words(&b, run->program, status, timed_out);
-	{
-		struct kith_field fields[] = { { "promiser", run->promiser }, { "program", run->program } };
-		struct kith_record record = {
-			.size = sizeof(record), .priority = well ? KITH_NOTICE : KITH_WARNING, .time = now, .subject = run->name,
-			.message = buf_text(&b), .fields = fields, .n_fields = KITH_COUNT(fields),
-		};
-
-		model_record(p->model, &record);
-	}
+	well = done_words(&b, run->program, result->status, result->timed_out);
+	output_words(&output, result);
+	done_record(p, run, buf_text(&b), buf_text(&output), well, now);
 	if (run->promise)
-		run_done(run->promise, run->state, status, timed_out, well, now);
+		run_done(run->promise, run->state, result, buf_text(&output), well, now);
 	run_free(p, run);
 	buf_free(&b);
+	buf_free(&output);
+	queue_run(p, now);
 	engine_leave(p);
 }
 
-void actions_forget(struct promises *p, const struct promise *pr)
+void actions_forget(struct promises *p, struct promise *pr)
 {
 	for (struct run *run = p->runs; run; run = run->next)
 		if (run->promise == pr)
 			run->promise = NULL;
+	for (unsigned i = 0; i < pr->n_actions; i++)
+		queue_remove(p, &pr->actions[i]);
 }

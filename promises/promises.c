@@ -9,6 +9,8 @@
 #include "promises/engine.h"
 #include "promises/typing.h"
 
+#define ACTIONS_MOST 60
+#define ACTIONS_PER (60 * NS_PER_S)
 #define FILE_LENGTH_MAX ((size_t)8 << 20)
 
 /* ---- new and free ------------------------------------------------------------------------------------------------ */
@@ -43,6 +45,11 @@ int promises_new(struct model *m, const struct promises_driver *driver, const st
 	if (driver)
 		p->driver = *driver;
 	if (facts_copy(&p->facts, facts) < 0) {
+		free(p);
+		return -ENOMEM;
+	}
+	if (promises_limit_actions(p, ACTIONS_MOST, ACTIONS_PER) < 0) {
+		facts_free(&p->facts);
 		free(p);
 		return -ENOMEM;
 	}
@@ -93,6 +100,7 @@ void promises_free(struct promises *p)
 	}
 	facts_free(&p->facts);
 	free(p->heap);
+	free(p->starts);
 	free(p->work);
 	free(p->index);
 	buf_free(&p->because);
@@ -244,6 +252,15 @@ static int bind_new(struct promises *p, struct rules *rules, const struct named 
 	return err;
 }
 
+static void rule_unchain(struct rules *rules, struct rule *r)
+{
+	struct rule **at = &rules->first;
+
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+}
+
 /* Puts unchanged old rules in the place of their new twins; what is left of the old ones ends. */
 static void commit(struct promises *p, struct rules *rules, const struct named *names, int64_t now)
 {
@@ -268,23 +285,12 @@ static void commit(struct promises *p, struct rules *rules, const struct named *
 			r->next = twins.first;
 			twins.first = r;
 		}
-		*tail = keep == r ? r : NULL;
-		if (keep == r) {
-			r->next = NULL;
-			tail = &r->next;
-			merged.last = r;
-		} else {
-			/* Still chained among the old: taken out below, put in here. */
-			struct rule **at = &p->rules.first;
-
-			while (*at != keep)
-				at = &(*at)->next;
-			*at = keep->next;
-			keep->next = NULL;
-			*tail = keep;
-			tail = &keep->next;
-			merged.last = keep;
-		}
+		if (keep != r)
+			rule_unchain(&p->rules, keep);
+		keep->next = NULL;
+		*tail = keep;
+		tail = &keep->next;
+		merged.last = keep;
 	}
 	for (struct rule *r = p->rules.first; r; r = next) {
 		next = r->next;

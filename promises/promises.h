@@ -73,7 +73,16 @@ void promises_set_facts(struct promises *p, const struct promises_facts *facts);
 void promises_run(struct promises *p, int64_t now);
 /* The wall clock was set by `jump` ns: deadlines and windows move along */
 void promises_jump(struct promises *p, int64_t jump);
-void promises_action_done(struct promises *p, uint64_t token, int status, bool timed_out, int64_t now);
+/* How an action went */
+struct promise_result {
+	int status;         /* of wait() */
+	bool timed_out;
+	const char *output; /* what it wrote, any bytes; NULL: nothing */
+	size_t length;
+};
+void promises_action_done(struct promises *p, uint64_t token, const struct promise_result *result, int64_t now);
+/* At most so many actions start in `per` ns, of all promises together; the others wait their turn. From 60 a minute */
+int promises_limit_actions(struct promises *p, unsigned at_most, int64_t per);
 
 /* One promise as it stands; strings belong to the engine, valid until it is called again */
 struct promise_info {

@@ -148,3 +148,32 @@ int file_read_all(const char *path, size_t max, char **ret_text, size_t *ret_len
 	*ret_length = (size_t)n;
 	return 0;
 }
+
+size_t utf8_length(const unsigned char *s, size_t left)
+{
+	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+
+	if (!n || n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void buf_clean(struct buf *b, const char *bytes, size_t length)
+{
+	const unsigned char *s = (const void *)bytes;
+
+	for (size_t i = 0, n; i < length; i += n ? n : 1) {
+		n = utf8_length(s + i, length - i);
+		if (!n)
+			buf_putc(b, '?');
+		else if (n == 1 && s[i] != '\n' && (s[i] < 0x20 || s[i] == 0x7f))
+			buf_putc(b, ' ');
+		else
+			buf_append(b, bytes + i, n);
+	}
+}

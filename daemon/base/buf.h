@@ -27,4 +27,9 @@ char *buf_take(struct buf *b);
 /* All of a file, at most `max` bytes (-EFBIG), NUL-terminated, allocated with malloc */
 int file_read_all(const char *path, size_t max, char **ret_text, size_t *ret_length);
 
+/* The length of the UTF-8 sequence at `s`, of which `left` bytes are there; 0: it is none (overlong, a surrogate, beyond Unicode, cut) */
+size_t utf8_length(const unsigned char *s, size_t left);
+/* Appends bytes of unknown origin as text: '?' for each byte that is no UTF-8, blanks for control characters but the line's end */
+void buf_clean(struct buf *b, const char *bytes, size_t length);
+
 #endif

@@ -10,23 +10,6 @@
 #define JSON_FLAGS JSON_COMPACT
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
 
-/* The length of the UTF-8 sequence at `s`, 0 when it is none: no overlong forms, no surrogates */
-static size_t utf8_length(const unsigned char *s)
-{
-	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = *s < 0x80 ? 1 : *s >> 5 == 6 ? 2 : *s >> 4 == 14 ? 3 : *s >> 3 == 30 ? 4 : 0;
-	unsigned code = n == 1 ? *s : n ? *s & (0xffu >> (n + 1)) : 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if (s[i] >> 6 != 2)
-			return 0;
-		code = code << 6 | (s[i] & 0x3f);
-	}
-	if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-		return 0;
-	return n;
-}
-
 json_t *json_text(const char *text)
 {
 	struct buf b = BUF_INIT;
@@ -38,7 +21,7 @@ json_t *json_text(const char *text)
 	if (made)
 		return made;
 	for (const unsigned char *s = (const unsigned char *)text; *s;) {
-		size_t n = utf8_length(s);
+		size_t n = utf8_length(s, strnlen((const char *)s, 4));
 
 		if (n)
 			buf_append(&b, s, n);

@@ -69,6 +69,7 @@ struct conf {
 	double cpu_budget;         /* percent of one core a plugin may use, default 5 */
 	uint32_t max_instances;    /* a family, default 16384 */
 	uint32_t max_actions;      /* running at a time, default 8 */
+	uint32_t max_action_starts; /* in a minute, default 60 */
 	struct conf_plugin *plugins;
 	struct conf_node **trees;  /* the parsed files */
 	size_t n_trees;

@@ -1,4 +1,5 @@
 /* Words, strings, comments: what the parser of kith.conf is made of */
+#include "base/buf.h"
 #include "conf/parse.h"
 
 #include <stdarg.h>
@@ -51,26 +52,6 @@ void lex_stop(struct lex *l)
 	l->stopped = true;
 	l->unclosed = true; /* what is open now is so because reading stopped */
 	l->at = l->length;
-}
-
-/* The length of the UTF-8 character at `s`, 0 when it is none: overlong forms, surrogates and beyond U+10FFFF are none */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		return left >= 2 && (s[1] & 0xc0) == 0x80 ? 2 : 0;
-	if (s[0] >= 0xe0 && s[0] <= 0xef) {
-		if (left < 3 || (s[1] & 0xc0) != 0x80 || (s[2] & 0xc0) != 0x80)
-			return 0;
-		return (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ? 0 : 3;
-	}
-	if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-		if (left < 4 || (s[1] & 0xc0) != 0x80 || (s[2] & 0xc0) != 0x80 || (s[3] & 0xc0) != 0x80)
-			return 0;
-		return (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f) ? 0 : 4;
-	}
-	return 0;
 }
 
 bool lex_check_bytes(struct lex *l)

@@ -2,10 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +19,7 @@
 #define CHILD_TIMEOUT_DEFAULT (60 * NS_PER_S)
 #define CHILD_INPUT_MAX (60 * 1024) /* fits a pipe's 64 KiB: written at once, never waited for */
 #define CHILD_ENV_MAX 256
+#define CHILD_FILES_MAX 1024 /* descriptors */
 #define CHILD_READ (16 * 1024)
 #define CHILD_READS 4 /* in one go, before others have their turn: 64 KiB, all that a pipe holds */
 
@@ -279,6 +284,97 @@ static int child_spawn(const struct child_request *request, int input, const int
 	return -r;
 }
 
+/* ---- as another user --------------------------------------------------------------------------------------------- */
+
+static void child_die(const char *what, const char *name)
+{
+	char text[256];
+	int n = snprintf(text, sizeof(text), "%s %s: %s\n", what, name, strerror(errno));
+
+	if (write(STDERR_FILENO, text, (size_t)(n < (int)sizeof(text) ? n : (int)sizeof(text) - 1)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static void child_set(const char *env[CHILD_ENV_MAX + 1], const char *key, const char *value)
+{
+	size_t n = strlen(key), i = 0;
+	char *text = NULL;
+
+	if (asprintf(&text, "%s=%s", key, value) < 0)
+		return;
+	while (env[i] && (strncmp(env[i], key, n) != 0 || env[i][n] != '='))
+		i++;
+	if (!env[i] && i < CHILD_ENV_MAX)
+		env[i + 1] = NULL;
+	if (i < CHILD_ENV_MAX)
+		env[i] = text;
+}
+
+/* In the child: who that is may be asked of a server far away, which shall keep nobody else waiting. */
+static void child_become(const char *user, const char *env[CHILD_ENV_MAX + 1])
+{
+	const struct passwd *u;
+
+	errno = 0;
+	u = getpwnam(user);
+	if (!u) {
+		errno = errno ? errno : ENOENT;
+		child_die("there is no user", user);
+		return;
+	}
+	if (u->pw_uid != geteuid() && (initgroups(u->pw_name, u->pw_gid) < 0 || setgid(u->pw_gid) < 0 || setuid(u->pw_uid) < 0))
+		child_die("cannot become user", user);
+	child_set(env, "USER", u->pw_name);
+	child_set(env, "LOGNAME", u->pw_name);
+	child_set(env, "HOME", u->pw_dir);
+}
+
+static int child_fork(const struct child_request *request, int input, const int ends[2], pid_t *ret_pid)
+{
+	const char *env[CHILD_ENV_MAX + 1];
+	sigset_t all, before;
+	pid_t pid;
+
+	child_environment(request->env, env);
+	/* No handler of the daemon's runs in the child. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0) {
+		for (int i = 1; i < NSIG; i++)
+			signal(i, SIG_DFL);
+		sigemptyset(&all);
+		sigprocmask(SIG_SETMASK, &all, NULL);
+		setsid();
+		dup2(input, STDIN_FILENO);
+		for (int i = 0; i < 2; i++) {
+			int fd = ends[i] >= 0 ? ends[i] : open("/dev/null", O_WRONLY);
+
+			dup2(fd, STDOUT_FILENO + i);
+		}
+		child_become(request->user_name, env);
+		execve(request->argv[0], (char *const *)(uintptr_t)request->argv, (char *const *)(uintptr_t)env);
+		child_die("cannot run", request->argv[0]);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return -errno;
+	*ret_pid = pid;
+	return 0;
+}
+
+/* Set from outside: posix_spawn cannot. The program may be running already; none of these bounds its first steps. */
+static void child_limit(pid_t pid, int64_t timeout)
+{
+	rlim_t seconds = (rlim_t)(timeout / NS_PER_S) + 1;
+	const struct rlimit core = { 0, 0 }, files = { CHILD_FILES_MAX, CHILD_FILES_MAX }, cpu = { seconds, seconds + 1 };
+
+	if (prlimit(pid, RLIMIT_CORE, &core, NULL) < 0 || prlimit(pid, RLIMIT_NOFILE, &files, NULL) < 0 ||
+	    prlimit(pid, RLIMIT_CPU, &cpu, NULL) < 0)
+		log_debug("child %d: its limits cannot be set: %s", (int)pid, strerror(errno));
+}
+
 int child_start(struct children *all, const struct child_request *request, struct child **ret_child)
 {
 	struct child *c = calloc(1, sizeof(*c));
@@ -293,7 +389,9 @@ int child_start(struct children *all, const struct child_request *request, struc
 	if (r == 0 && c->ended)
 		r = pipes_open(c, ends);
 	if (r == 0)
-		r = child_spawn(request, input, ends, &c->pid);
+		r = request->user_name ? child_fork(request, input, ends, &c->pid) : child_spawn(request, input, ends, &c->pid);
+	if (r == 0)
+		child_limit(c->pid, request->timeout > 0 ? request->timeout : CHILD_TIMEOUT_DEFAULT);
 	for (int i = 0; i < 2; i++)
 		if (ends[i] >= 0)
 			close(ends[i]);

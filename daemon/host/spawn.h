@@ -32,6 +32,7 @@ typedef void (*child_output_fn)(int status, bool timed_out, const struct child_o
 struct child_request {
 	const char *const *argv;
 	const char *const *env;  /* added to the daemon's; NULL: none */
+	const char *user_name;   /* as whom, with its groups; NULL: the daemon's. That it cannot be is told on standard error, exit status 127 */
 	const char *input;       /* for standard input, at most 60 KiB; NULL: /dev/null */
 	size_t input_length;
 	int64_t timeout;         /* ns; 0: 60 s */

@@ -136,7 +136,7 @@ with suite.check("libraries that are the affair of one: libev, netlink, librrd, 
 with suite.check("kithd is linked against what it needs alone: no librrd, nothing of kith's"):
     out = subprocess.run(["readelf", "-d", KITHD], capture_output=True, text=True, check=True).stdout
     needed = re.findall(r"\(NEEDED\).*\[(.*?)\]", out)
-    wanted = r"lib(ev|protobuf-c|nl-3|m|c|asan|ubsan|gcc_s|dl|pthread)\.so.*|ld-linux.*"
+    wanted = r"lib(ev|protobuf-c|nl-3|tre|m|c|asan|ubsan|gcc_s|dl|pthread)\.so.*|ld-linux.*"
     none_of([lib for lib in needed if not re.fullmatch(wanted, lib)])
     assert any(lib.startswith("libev.") for lib in needed), needed
 

@@ -162,6 +162,68 @@ with suite.check("a program that takes too long is killed with what it started, 
     watch.end()
     set_value(1)
 
+with suite.check("what a program writes is in its record; it runs in a session of its own, with limits, without kithd's descriptors"):
+    watch = d.watch("--records")
+    say = script("say", 'echo "core $(ulimit -c) files $(ulimit -n) cpu $(ulimit -t)"\n'
+                 'echo "session $(cut -d" " -f6 /proc/$$/stat) $$"\nls /proc/$$/fd | tr "\\n" " "\nprintf "\\033[1mred\\377"\n')
+    write_file(file("a.promise"), promise("says", "probe:0:value < 3", 'on broken run "%s" timeout 7s' % say))
+    d.wait_promise("b.says", "kept")
+    set_value(9)
+    record = watch.wait("the record", lambda x: x["kind"] == "record" and x["subject"] == "b.says")
+    lines = record["fields"]["output"].splitlines()
+    assert lines[0] == "core 0 files 1024 cpu 9" or lines[0] == "core 0 files 1024 cpu 8", lines
+    assert len(set(lines[1].split()[1:])) == 1, lines
+    # The shell has its script open, and nothing else.
+    assert " [1mred?" in lines[2] and len([x for x in lines[2].split() if x.isdigit()]) <= 4, lines
+    watch.end()
+    set_value(1)
+
+with suite.check("more than its record takes is cut, and the program is not held up by it"):
+    watch = d.watch("--records")
+    chatter = script("chatter", "head -c 300000 /dev/zero | tr '\\0' x\nexit 3\n")
+    write_file(file("a.promise"), promise("chats", "probe:0:value < 3", 'on broken run "%s"' % chatter))
+    d.wait_promise("b.chats", "kept")
+    set_value(9)
+    record = watch.wait("the record", lambda x: x["kind"] == "record" and x["subject"] == "b.chats")
+    assert record["message"].endswith("failed with exit status 3"), record
+    assert record["fields"]["output"] == "x" * 4096 + " …", record["fields"]["output"][-80:]
+    watch.end()
+    set_value(1)
+
+if os.geteuid() == 0:
+    with suite.check("as a user: with its numbers, groups and home; one that there is not is said"):
+        watch = d.watch("--records")
+        os.chmod(place, 0o755)
+        who = script("who", 'echo "$(id -u) $(id -g) $(id -G) $HOME $USER"\n')
+        write_file(file("a.promise"), promise("by", "probe:0:value < 3", 'on broken run "%s" as nobody' % who))
+        d.wait_promise("b.by", "kept")
+        set_value(9)
+        record = watch.wait("the record", lambda x: x["kind"] == "record" and x["subject"] == "b.by")
+        assert record["fields"]["output"] == "65534 65534 65534 /nonexistent nobody", record
+        set_value(1)
+        write_file(file("a.promise"), promise("nobody", "probe:0:value < 3", 'on broken run "%s" as no-such-user' % who))
+        d.wait_promise("b.nobody", "kept")
+        set_value(9)
+        record = watch.wait("the record", lambda x: x["kind"] == "record" and x["subject"] == "b.nobody")
+        assert record["fields"]["output"] == "there is no user no-such-user: No such file or directory", record
+        assert record["message"].endswith("exit status 127"), record
+        watch.end()
+        set_value(1)
+
+with suite.check("no more than max_actions run at a time: the others wait, and run when it is their turn"):
+    write_file(d.conf, conf + "max_actions = 2\n")
+    d.wait_log("configuration read")
+    before = len(d.lines("configuration read"))
+    turn = script("turn", 'echo start >> "%s/turns"\nsleep 0.2\n' % done)
+    body = "".join("    promise p%d {\n promiser probe:0\n keep probe:0:value < 3\n on broken run \"%s\"\n }\n" % (i, turn) for i in range(6))
+    write_file(file("a.promise"), "bundle b {\n%s}\n" % body)
+    d.wait_promise("b.p5", "kept")
+    set_value(9)
+    wait_for("all of them", lambda: os.path.exists(done + "/turns") and open(done + "/turns").read() == "start\n" * 6, alive=d)
+    set_value(1)
+    write_file(d.conf, conf)
+    wait_for("the old configuration", lambda: len(d.lines("configuration read")) > before, alive=d)
+
 with suite.check("a program that is not there is a record, and nothing else happens"):
     watch = d.watch("--records")
     write_file(file("a.promise"), promise("missing", "probe:0:value < 3", 'on broken run "/nonexistent/program"'))

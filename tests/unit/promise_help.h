@@ -40,6 +40,7 @@ struct world {
 	unsigned n_transitions, n_actions, n_records, n_arms;
 	int64_t armed;
 	int act_result;
+	unsigned places; /* for actions; 0: without end */
 	bool deaf; /* no timer is heard */
 };
 
@@ -94,7 +95,9 @@ static inline void world_record(const struct kith_record *r, uint64_t number, vo
 
 	(void)number;
 	w->priorities[w->n_records % HEARD_MAX] = r->priority;
-	snprintf(w->records[w->n_records++ % HEARD_MAX], sizeof(w->records[0]), "%s: %s", r->subject, r->message);
+	snprintf(w->records[w->n_records % HEARD_MAX], sizeof(w->records[0]), "%s: %s%s%s", r->subject, r->message,
+	         r->n_fields == 3 ? " output=" : "", r->n_fields == 3 ? r->fields[2].value : "");
+	w->n_records++;
 }
 
 static inline void world_arm(int64_t at, void *user)
@@ -114,6 +117,8 @@ static inline int world_act(const struct promise_action *a, void *user)
 
 	if (w->act_result < 0)
 		return w->act_result;
+	if (w->places && w->n_actions >= w->places)
+		return -EAGAIN;
 	w->n_actions++;
 	for (int i = 0; i < 8 && a->env[i]; i++)
 		snprintf(h->env[i], sizeof(h->env[i]), "%s", a->env[i]);
@@ -215,6 +220,13 @@ static inline void world_keep(struct world *w, const char *promiser, const char 
 
 	snprintf(text, sizeof(text), "bundle b {\n\tpromise p {\n\t\tpromiser %s\n\t\tkeep %s\n\t}\n}\n", promiser, keep);
 	world_load_at(w, text, 0);
+}
+
+static inline void done(struct world *w, uint64_t token, int status, bool timed_out, int64_t now)
+{
+	struct promise_result result = { .status = status, .timed_out = timed_out };
+
+	promises_action_done(w->p, token, &result, now);
 }
 
 static inline struct promise_info world_info(struct world *w, size_t index)

@@ -874,11 +874,82 @@ START_TEST(as_a_user)
 	                 "on kept run \"/y\" as nobody at most 1 per 1m } }", 0);
 	put(w, "df", "/", "free", 0, 1);
 	ck_assert_str_eq(w->actions[0].user, "www-data");
-	promises_action_done(w->p, w->actions[0].token, 0, false, S(1));
+	done(w, w->actions[0].token, 0, false, S(1));
 	put(w, "df", "/", "free", 5, 2);
 	ck_assert_str_eq(w->actions[1].user, "nobody");
 	ck_assert(refused("bundle b { promise p { promiser x keep true on broken run \"/x\" as 5 } }", "expected a user's name, found \"5\"",
 	                  "as nobody"));
+}
+END_TEST
+
+/* What an action wrote stands in its record, as text, and in what explains the promise. */
+START_TEST(output_is_recorded)
+{
+	struct promise_result result = { .status = 1 << 8, .output = "no \033[31mroom\xff\nsecond line\n", .length = 27 };
+	struct promise_explanation x;
+
+	world_load_at(w, "bundle b { promise p { promiser x keep df:/:free > 1B on broken run \"/x\" } }", 0);
+	put(w, "df", "/", "free", 0, 1);
+	promises_action_done(w->p, w->actions[0].token, &result, S(2));
+	ck_assert_str_eq(w->records[w->n_records - 1], "b.p: /x failed with exit status 1 output=no  [31mroom?\nsecond line");
+	ck_assert_int_eq(promises_explain(w->p, 0, S(3), &x), 0);
+	ck_assert_ptr_nonnull(strstr(x.actions, "exit status 1, it said \"no  [31mroom?\", 1 runs, 1 failures"));
+	promise_explanation_free(&x);
+}
+END_TEST
+
+#define STORM 10000
+
+/* A storm: 10,000 promises break in one second, four places, a hundred starts a minute. */
+START_TEST(a_storm_of_transitions)
+{
+	unsigned started, held = 0;
+
+	ck_assert_int_eq(promises_limit_actions(w->p, 100, 60 * NS_PER_S), 0);
+	world_load_at(w, "bundle b { promise p { promiser df:* keep df:*:free > 5B on broken run \"/x\" } }", 0);
+	for (int i = 0; i < STORM; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "/%d", i);
+		put(w, "df", name, "free", 9, 0);
+	}
+	w->places = 4;
+	for (int i = 0; i < STORM; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "/%d", i);
+		put(w, "df", name, "free", 1, 1);
+	}
+	ck_assert_uint_eq(w->n_actions, 4);
+	/* As they end, others start, until the minute's hundred are there. */
+	for (unsigned i = 0; i < 96; i++) {
+		w->places++;
+		done(w, i + 1, 0, false, S(2));
+	}
+	ck_assert_uint_eq(w->n_actions, 100);
+	w->places += 4;
+	for (unsigned i = 96; i < 100; i++)
+		done(w, i + 1, 0, false, S(3));
+	ck_assert_uint_eq(w->n_actions, 100);
+	/* One wake-up, not ten thousand */
+	ck_assert_int_eq(w->armed, S(61));
+	/* Meanwhile most are kept again: what waits for them is passed over. */
+	for (int i = 0; i < STORM - 10; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "/%d", i);
+		put(w, "df", name, "free", 9, 10);
+	}
+	started = w->n_actions;
+	w->places = 1000;
+	/* Four had started a second before the others. */
+	world_time(w, S(61));
+	ck_assert_uint_eq(w->n_actions - started, 4);
+	world_time(w, S(62));
+	ck_assert_uint_eq(w->n_actions - started, 10);
+	for (unsigned i = 0; i < w->n_records && i < HEARD_MAX; i++)
+		held += strstr(w->records[i], "actions had to wait: at most 100 start in 60 s") != NULL;
+	ck_assert_uint_eq(held, 1);
 }
 END_TEST
 
@@ -925,6 +996,8 @@ int main(void)
 	tcase_add_test(t, records_of_actions_are_counted);
 	tcase_add_test(t, conditions_make_sense);
 	tcase_add_test(t, as_a_user);
+	tcase_add_test(t, output_is_recorded);
+	tcase_add_test(t, a_storm_of_transitions);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);

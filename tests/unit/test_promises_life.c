@@ -39,14 +39,14 @@ START_TEST(test_action)
 	ck_assert_str_eq(a->json, "{\"promise\":\"b.p\",\"promiser\":\"df\",\"from\":\"kept\",\"to\":\"broken\",\"severity\":\"critical\","
 	                          "\"since\":\"2027-01-15T08:00:01.500Z\",\"because\":\"df:/:free_percent is 4 %, promised > 10 %\","
 	                          "\"time\":\"2027-01-15T08:00:01.500Z\"}\n");
-	promises_action_done(w->p, a->token, 0, false, S(2));
+	done(w, a->token, 0, false, S(2));
 	ck_assert_str_eq(w->records[0], "b.p: /bin/mend ran");
 	ck_assert_uint_eq(w->priorities[0], KITH_NOTICE);
 	ck_assert(!world_info(w, 0).repaired);
 	put(w, "df", "/", "free_percent", 42, 3);
 	ck_assert(world_info(w, 0).repaired);
 	ck_assert_uint_eq(world_info(w, 0).actions, 1);
-	promises_action_done(w->p, a->token, 0, false, S(4)); /* a token twice: nothing */
+	done(w, a->token, 0, false, S(4)); /* a token twice: nothing */
 	ck_assert_uint_eq(w->n_records, 1);
 }
 END_TEST
@@ -58,7 +58,7 @@ START_TEST(test_action_limit)
 		put(w, "df", "/", "free_percent", 42, 2 * i);
 		put(w, "df", "/", "free_percent", 4, 2 * i + 1);
 		if (i < 2)
-			promises_action_done(w->p, w->actions[i].token, 256, false, S(2 * i + 1));
+			done(w, w->actions[i].token, 256, false, S(2 * i + 1));
 	}
 	put(w, "df", "/", "free_percent", 42, 20);
 	ck_assert_uint_eq(w->n_actions, 2);
@@ -83,7 +83,7 @@ START_TEST(test_action_limit_opens)
 		put(w, "df", "/", "free_percent", 42, 2 * i);
 		put(w, "df", "/", "free_percent", 4, 2 * i + 1);
 		if (i < 2)
-			promises_action_done(w->p, w->actions[i].token, 0, false, S(2 * i + 1));
+			done(w, w->actions[i].token, 0, false, S(2 * i + 1));
 	}
 	ck_assert_uint_eq(w->n_actions, 2);
 	world_time(w, S(61));
@@ -100,11 +100,11 @@ START_TEST(test_action_one_at_a_time)
 	put(w, "df", "/", "free_percent", 4, 3);
 	put(w, "df", "/", "free_percent", 42, 4);
 	ck_assert_uint_eq(w->n_actions, 1);
-	promises_action_done(w->p, w->actions[0].token, 0, true, S(5));
+	done(w, w->actions[0].token, 0, true, S(5));
 	ck_assert_str_eq(w->records[0], "b.p: /bin/mend was stopped: it took longer than its timeout");
 	ck_assert_uint_eq(w->n_actions, 2);
 	ck_assert_str_eq(w->actions[1].argv[0], "/bin/tell");
-	promises_action_done(w->p, w->actions[1].token, 9, false, S(6));
+	done(w, w->actions[1].token, 9, false, S(6));
 	ck_assert_str_eq(w->records[1], "b.p: /bin/tell was killed by signal 9");
 }
 END_TEST
@@ -118,7 +118,7 @@ START_TEST(test_action_again)
 	w->act_result = 0;
 	world_time(w, S(2));
 	ck_assert_uint_eq(w->n_actions, 1);
-	promises_action_done(w->p, w->actions[0].token, 0, false, S(2));
+	done(w, w->actions[0].token, 0, false, S(2));
 	w->act_result = -ENOENT;
 	instance_end(w->m, instance_find(w->df, "/", 1));
 	ck_assert_uint_eq(w->n_actions, 1);
@@ -133,7 +133,7 @@ START_TEST(test_action_outlives)
 	put(w, "df", "/", "free_percent", 4, 1);
 	instance_end(w->m, instance_find(w->df, "/", 1));
 	ck_assert_uint_eq(promises_count(w->p), 0);
-	promises_action_done(w->p, w->actions[0].token, 0, false, S(5));
+	done(w, w->actions[0].token, 0, false, S(5));
 	ck_assert_str_eq(w->records[0], "b.p: /bin/mend ran");
 }
 END_TEST
