@@ -199,6 +199,7 @@ static int read_all(const struct promises *p, const struct promises_file *files,
 	for (struct rule *r = rules->first; r; r = r->next)
 		r->file = NULL; /* not the engine's any longer */
 	names_free(names, all);
+	faults_sort(faults);
 	return faults->n_errors > before ? -EINVAL : 0;
 }
 

@@ -84,6 +84,46 @@ void fault_add(struct faults *f, bool warning, const char *file, const char *tex
 	f->n_kept++;
 }
 
+static bool fault_later(const struct fault *a, const struct fault *b)
+{
+	return a->line != b->line ? a->line > b->line : a->column > b->column;
+}
+
+/* Where `fault` goes in the list: behind all of its file that are not later; NULL: it is there already */
+static struct fault **fault_place_in(struct fault **list, const struct fault *fault)
+{
+	struct fault **at = list;
+
+	while (*at && strcmp((*at)->file, fault->file) != 0)
+		at = &(*at)->next;
+	for (; *at && !strcmp((*at)->file, fault->file) && !fault_later(*at, fault); at = &(*at)->next)
+		if (!fault_later(fault, *at) && !strcmp((*at)->text, fault->text))
+			return NULL;
+	return at;
+}
+
+void faults_sort(struct faults *f)
+{
+	struct fault *list = NULL, *next;
+
+	for (struct fault *fault = f->first; fault; fault = next) {
+		struct fault **at = fault_place_in(&list, fault);
+
+		next = fault->next;
+		if (!at) {
+			*(fault->warning ? &f->n_warnings : &f->n_errors) -= 1;
+			f->n_kept--;
+			fault_free(fault);
+			continue;
+		}
+		fault->next = *at;
+		*at = fault;
+	}
+	f->first = f->last = list;
+	while (f->last && f->last->next)
+		f->last = f->last->next;
+}
+
 void faults_free(struct faults *f)
 {
 	while (f->first) {

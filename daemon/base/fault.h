@@ -41,4 +41,7 @@ void faults_log(const struct faults *f);
 /* The one of `n` names that is nearest to `name` (at most a third of it wrong); NULL when none is near */
 const char *suggest(const char *name, size_t length, const char *const *names, size_t n);
 
+/* Those of one file in the order of their places, the same once; files in the order in which they first had one */
+void faults_sort(struct faults *faults);
+
 #endif

@@ -221,12 +221,12 @@ START_TEST(test_all_faults)
 	for (struct fault *f = faults.first; f; f = f->next)
 		fault_format(f, &b);
 	ck_assert_str_eq(buf_text(&b),
-	                 "one:5:9: grace needs a unit of time: ms s m h d w\n    \t\tgrace 3\n    \t\t      ^ did you mean 3s?\n"
-	                 "one:10:3: unknown word \"sverity\"\n    \t\tsverity info\n    \t\t^~~~~~~ did you mean \"severity\"?\n"
 	                 "one:4:8: family \"df\" has no metric \"fre\"\n    \t\tkeep df:/:fre > 1\n"
 	                 "    \t\t     ^~~~~~~~ did you mean \"df:/:free\"?\n"
+	                 "one:5:9: grace needs a unit of time: ms s m h d w\n    \t\tgrace 3\n    \t\t      ^ did you mean 3s?\n"
 	                 "one:9:8: warning: no plugin gives family \"mem\"\n    \t\tkeep mem:x > 3\n"
 	                 "    \t\t     ^~~ did you mean \"memory\"? until it comes this is unknown\n"
+	                 "one:10:3: unknown word \"sverity\"\n    \t\tsverity info\n    \t\t^~~~~~~ did you mean \"severity\"?\n"
 	                 "two:1:20: there is a promise \"a.p\" already\n    bundle a { promise p { promiser x\n"
 	                 "                       ^ the other is at one:2\n"
 	                 "two:2:18: a size (B) cannot be compared with a percentage (%)\n    keep df:/:free > 10% } }\n"
