@@ -32,6 +32,7 @@ struct options {
 	size_t n_promise_dirs;
 	const char *const *check_files; /* --check FILE…: the rest of the command line */
 	size_t n_check_files;
+	bool explain; /* of --check: what they were understood to say */
 	char *owned[OPTION_OWNED_MAX]; /* those of the strings that are not the command line's */
 	size_t n_owned;
 };

@@ -19,6 +19,7 @@ static const struct option options_long[] = {
 	{ "promise-dir", required_argument, NULL, 'M' },
 	{ "test", no_argument, NULL, 't' },
 	{ "check", no_argument, NULL, 'C' },
+	{ "explain", no_argument, NULL, 'X' }, /* with --check */
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "isolated", required_argument, NULL, 'I' }, /* by kithd itself alone: not in the help */
@@ -38,6 +39,7 @@ void options_usage(void)
 	       "      --promise-dir DIR   where promises are; may be given again\n"
 	       "  -t, --test              check configuration and promises, then exit: 0 good, 1 not\n"
 	       "      --check FILE…       check these files of promises, then exit: 0 good, 1 not\n"
+	       "      --explain           with --check: and say in plain English what they mean\n"
 	       "  -V, --version           print the version\n"
 	       "  -h, --help              print this\n",
 	       KITH_SYSCONFDIR);
@@ -176,6 +178,9 @@ static int options_take(struct options *o, int c, bool *check)
 	case 'C':
 		*check = true;
 		return 0;
+	case 'X':
+		o->explain = true;
+		return 0;
 	case 'I':
 		o->isolated = optarg;
 		return 0;
@@ -200,6 +205,10 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 		r = options_take(&o, c, &check);
 	if (!r && (check ? optind == argc : optind != argc)) {
 		fprintf(stderr, check ? "kithd: --check wants files\n" : "kithd: \"%s\" is not understood\n", argv[optind]);
+		r = -EINVAL;
+	}
+	if (!r && o.explain && !check) {
+		fprintf(stderr, "kithd: --explain goes with --check\n");
 		r = -EINVAL;
 	}
 	if (r < 0) {

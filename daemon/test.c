@@ -60,6 +60,7 @@ static int check_promises(struct daemon *d, struct faults *faults)
 	struct promises_driver driver = { NULL, arm_nothing, act_nothing };
 	struct promises_file *files = NULL;
 	struct promises_facts facts;
+	struct buf text = BUF_INIT;
 	size_t n = 0;
 	int r;
 
@@ -68,8 +69,12 @@ static int check_promises(struct daemon *d, struct faults *faults)
 		return r;
 	promised_facts(d, d->conf, &facts);
 	r = promises_new(d->model, &driver, &facts, &d->promises);
-	if (r == 0)
+	if (r == 0 && d->options.explain)
+		r = promises_describe(d->promises, files, n, faults, &text);
+	else if (r == 0)
 		r = promises_check(d->promises, files, n, faults);
+	fputs(buf_text(&text), stdout);
+	buf_free(&text);
 	promises_free(d->promises);
 	promised_free_files(files, n);
 	d->promises = NULL;

@@ -232,6 +232,9 @@ struct promises {
 	struct buf line;      /* for transitions */
 };
 
+/* ---- promises.c */
+int rules_read(const struct promises *p, const struct promises_file *files, size_t n, struct rules *rules, struct faults *faults);
+
 /* ---- facts.c */
 int facts_copy(struct facts *to, const struct promises_facts *from); /* in place of what *to holds, which stays on -ENOMEM */
 void facts_free(struct facts *f);
@@ -331,6 +334,7 @@ void word_value(struct buf *b, const struct node *node);
 void word_because(struct buf *b, const struct promise *pr); /* why it holds, fails or is unknown */
 void word_unknown(struct buf *b, const struct node *node);
 void word_duration(struct buf *b, int64_t ns);
+void word_number(struct buf *b, double value, const char *unit);
 void word_mend(struct buf *b, const struct promise *pr);
 
 #endif

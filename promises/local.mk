@@ -6,6 +6,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/condition.c \
 	promises/depends.c \
 	promises/engine.h \
+	promises/english.c \
 	promises/evaluate.c \
 	promises/explaining.c \
 	promises/facts.c \

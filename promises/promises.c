@@ -165,8 +165,7 @@ static void check_duplicate(struct faults *faults, const struct named *names, co
 }
 
 /* All files into *rules, checked. -EINVAL: there are errors; -ENOMEM. *rules is the caller's to free either way. */
-static int read_all(const struct promises *p, const struct promises_file *files, size_t n, struct rules *rules,
-                    struct faults *faults)
+int rules_read(const struct promises *p, const struct promises_file *files, size_t n, struct rules *rules, struct faults *faults)
 {
 	struct typing t = { .model = p->model, .faults = faults };
 	struct named *names, *all;
@@ -206,7 +205,7 @@ static int read_all(const struct promises *p, const struct promises_file *files,
 int promises_check(struct promises *p, const struct promises_file *files, size_t n, struct faults *faults)
 {
 	struct rules rules = { 0 };
-	int err = read_all(p, files, n, &rules, faults);
+	int err = rules_read(p, files, n, &rules, faults);
 
 	rules_free(&rules);
 	return err;
@@ -326,7 +325,7 @@ int promises_load(struct promises *p, const struct promises_file *files, size_t 
 
 	if (p->depth)
 		return -EBUSY;
-	err = read_all(p, files, n, &rules, faults);
+	err = rules_read(p, files, n, &rules, faults);
 	if (!err)
 		err = names_make(&p->rules, &names, &all);
 	if (err < 0) {

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/fault.h"
 #include "model/model.h"
 
@@ -67,6 +68,8 @@ void promises_free(struct promises *p);
 int promises_load(struct promises *p, const struct promises_file *files, size_t n, int64_t now, struct faults *faults);
 /* Checks without loading; same faults. The model gives families when it has them. */
 int promises_check(struct promises *p, const struct promises_file *files, size_t n, struct faults *faults);
+/* The same, and what each promise was understood to say, in plain English, appended to `text` */
+int promises_describe(struct promises *p, const struct promises_file *files, size_t n, struct faults *faults, struct buf *text);
 void promises_set_facts(struct promises *p, const struct promises_facts *facts); /* for the next load */
 
 /* Deadlines (grace, settle, windows) that are due */

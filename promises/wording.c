@@ -26,7 +26,7 @@ static void trim_zeros(char *text)
 	memmove(keep, end, strlen(end) + 1);
 }
 
-static void word_number(struct buf *b, double value, const char *unit)
+void word_number(struct buf *b, double value, const char *unit)
 {
 	char text[UNIT_TEXT_MAX];
 

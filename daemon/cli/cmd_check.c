@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/command_options.h"
 
 #define CHECK_FILE_MAX (1024u * 1024)
 
@@ -150,14 +151,17 @@ static bool find_kithd(char path[PATH_MAX])
 
 static void run_kithd(const char *path, struct cli *cli, int output)
 {
-	char **argv = calloc(cli->n_args + 4, sizeof(*argv));
+	char **argv = calloc(cli->n_args + 5, sizeof(*argv));
+	size_t n = 0;
 
 	if (!argv)
 		_exit(CLI_UNREACHABLE);
-	argv[0] = (char *)path;
-	argv[1] = (char *)"--check";
-	argv[2] = (char *)"--";
-	memcpy(argv + 3, cli->args, cli->n_args * sizeof(*argv));
+	argv[n++] = (char *)path;
+	argv[n++] = (char *)"--check";
+	if (cli_has(cli, CHECK_EXPLAIN))
+		argv[n++] = (char *)"--explain";
+	argv[n++] = (char *)"--";
+	memcpy(argv + n, cli->args, cli->n_args * sizeof(*argv));
 	if (output >= 0) {
 		dup2(output, STDOUT_FILENO);
 		dup2(output, STDERR_FILENO);
@@ -167,26 +171,55 @@ static void run_kithd(const char *path, struct cli *cli, int output)
 	_exit(CLI_UNREACHABLE);
 }
 
+/* {name, means}: the one that is complete is printed; `line`: the next one begins with its name, NULL: there is none */
+static void meaning_begin(struct cli *cli, struct buf *meaning, const char *line)
+{
+	const char *text = buf_text(meaning);
+
+	if (meaning->length) {
+		char *name = strndup(text, strcspn(text, " "));
+		json_t *o = json_object();
+
+		text += strcspn(text, "\n");
+		json_object_set_new(o, "name", json_text(name ? name : ""));
+		json_object_set_new(o, "means", json_text(*text ? text + 1 : ""));
+		json_array_add_take(&cli->out, o);
+		free(name);
+	}
+	buf_reset(meaning);
+	if (line)
+		buf_puts(meaning, line);
+}
+
 /* `file:line:column: text` of kithd's output; other lines (the source, the caret) are not of use to a program. */
 static void lines_to_json(struct cli *cli, FILE *in)
 {
+	struct buf meaning = BUF_INIT;
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t n;
 
 	while ((n = getline(&line, &size, in)) > 0) {
-		for (char *c = line; (c = strchr(c, ':')); c++) {
+		if (*line == ' ' && meaning.length)
+			buf_puts(&meaning, line);
+		for (char *c = line; *line != ' ' && (c = strchr(c, ':')); c++) {
 			unsigned row, column;
 			int used = 0;
 
-			if (sscanf(c, ":%u:%u: %n", &row, &column, &used) != 2 || !used)
+			if (sscanf(c, ":%u:%u: %n", &row, &column, &used) != 2 || !used) {
+				/* NAME (FILE:LINE): what follows says what it means */
+				if (cli_has(cli, CHECK_EXPLAIN) && sscanf(c, ":%u)%n", &row, &used) == 1 && c[used] == '\n')
+					meaning_begin(cli, &meaning, line);
 				continue;
+			}
 			line[n - 1] = line[n - 1] == '\n' ? '\0' : line[n - 1];
 			*c = '\0';
 			fault_json(cli, line, row, column, !strncmp(c + used, "warning", 7), c + used, NULL);
 			break;
 		}
 	}
+	meaning_begin(cli, &meaning, NULL);
+	buf_free(&meaning);
 	free(line);
 }
 
@@ -234,7 +267,8 @@ int cmd_check(struct cli *cli)
 	if (status == CLI_YES) {
 		if (cli->json)
 			json_array_begin(&cli->out);
-		status = check_by_daemon(cli, &files, &check);
+		/* Without the daemon what there is to say needs no request of its own, however long it is. */
+		status = cli_has(cli, CHECK_EXPLAIN) ? -1 : check_by_daemon(cli, &files, &check);
 		if (status < 0)
 			status = check_by_program(cli);
 		if (cli->json)

@@ -13,6 +13,7 @@ enum cli_own_option {
 	PROMISES_BROKEN,
 	PROMISES_KEPT,
 	PROMISES_UNKNOWN,
+	CHECK_EXPLAIN,
 };
 
 #endif

@@ -24,6 +24,11 @@ static const struct cli_option promises_options[] = {
 	{ 0, NULL, NULL, NULL, 0 },
 };
 
+static const struct cli_option check_options[] = {
+	{ 0, "explain", NULL, "say in plain English what each promise means", CHECK_EXPLAIN },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+
 const struct cli_command cli_commands[] = {
 	{ "status", "", "What this host's kithd does, and what it costs", NULL, NULL, 0, 0, cmd_status },
 	{ "get", "[PATTERN…]", "The values of series now",
@@ -48,7 +53,7 @@ const struct cli_command cli_commands[] = {
 	{ "check", "FILE…", "Checks promise files",
 	  "By the running kithd, so that names and units are checked against what it measures; without one by\n"
 	  "`kithd --check`. Exit status 1: there are faults.",
-	  NULL, 1, MANY, cmd_check },
+	  check_options, 1, MANY, cmd_check },
 	{ "help", "[COMMAND]", "This help, or a command's", NULL, NULL, 0, 1, cmd_help },
 	{ "version", "", "The version", NULL, NULL, 0, 0, cmd_version },
 	{ NULL, NULL, NULL, NULL, NULL, 0, 0, NULL },

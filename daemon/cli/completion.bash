@@ -39,6 +39,7 @@ _kith()
 		watch) common+=" --for --count --samples --records --transitions" ;;
 		top) common+=" --for --count" ;;
 		promises) common+=" --broken --kept --unknown" ;;
+		check) common+=" --explain" ;;
 		esac
 		COMPREPLY=($(compgen -W "$common" -- "$cur"))
 		return

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The examples of kith-promise(5): each is good, with the families that kithd's own plugins give, and without a warning that its text does not ask for."""
+import json
 import os
 import re
 import subprocess
@@ -28,11 +29,11 @@ def examples():
             yield line, "bundle b {\n promise p {\n promiser %s\n %s\n }\n}\n" % (promiser, body)
 
 
-def check(name, content):
+def check(name, content, *more):
     path = os.path.join(folder, "%s.promise" % name)
     with open(path, "w") as f:
         f.write(content)
-    p = subprocess.run([KITH, "check", path], capture_output=True, text=True, env=environment())
+    p = subprocess.run([KITH, "check", *more, path], capture_output=True, text=True, env=environment())
     return p.returncode, p.stdout + p.stderr
 
 
@@ -51,5 +52,50 @@ with suite.check("the grammar's functions and statements all have an example"):
                  "rate avg max stddev p95 forecast changed age count records of matching").split():
         assert re.search(r"\b%s\b" % word, all_of_it), word
     assert len(found) > 30, len(found)
+
+with suite.check("what was understood is said in plain English, of each example"):
+    for n, (what, content) in enumerate(found):
+        status, said = check(str(n), content, "--explain")
+        assert status == 0 and said.count(" promises") >= content.count("promise "), said + content
+
+MEANT = """b.disk ({file}:6)
+    Each df:* promises ops and db1 that df:*:free_percent is at least 10 % (once it was not, by 2 % more), and what the trend over 60 min makes of \
+df:*:free in 4 h is more than 0 B.
+    It is in force between 08:00 and 20:00 on mon..fri; otherwise it is unknown.
+    It is for hosts where os is not "none": this is one.
+    While b.mounted is broken it is unknown.
+    It is broken when that has failed for 10 s.
+    It is kept again when that has held for 60 s.
+    To break it is a matter of severity "critical".
+    When it becomes broken, it runs /usr/bin/logger full as nobody, at most 3 times in 10 min, stopped after 30 s.
+"""
+with suite.check("word for word"):
+    content = """bundle b {
+    only on not os == "none"
+    let little = 10%
+
+    promise mounted { promiser df:* keep df:*:state == "rw" }
+    promise disk {
+        promiser df:*
+        promisee ops, db1
+        keep     not df:*:free_percent < little margin 2% and forecast(df:*:free, 4h) > 0B
+        grace    10s
+        settle   1m
+        severity critical
+        depends  mounted
+        between  08:00 and 20:00 on mon..fri
+        on broken run "/usr/bin/logger" "full" at most 3 per 10m as nobody
+    }
+}
+"""
+    status, said = check("words", content, "--explain")
+    assert MEANT.format(file=os.path.join(folder, "words.promise")) in said, said
+    status, said = check("words", content, "--json", "--explain")
+    means = {x["name"]: x["means"] for x in json.loads(said) if "means" in x}
+    assert set(means) == {"b.mounted", "b.disk"} and means["b.disk"].startswith("    Each df:* promises ops and db1"), said
+
+with suite.check("with a fault it says that, and nothing of what it means"):
+    status, said = check("fault", "bundle b { promise p { promiser x keep memory:available > 5% } }", "--explain")
+    assert status == 1 and "cannot be compared" in said and "promises that" not in said, said
 
 suite.end()
