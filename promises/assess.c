@@ -202,6 +202,7 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 void promise_assess(struct promise *pr, int64_t time)
 {
 	const struct rule *r = pr->live->rule;
+	bool passes_on = r->dependents && pr->assessed_blocked != (pr->blocked != NULL);
 
 	pr->assessed = true;
 	pr->assessed_blocked = pr->blocked != NULL;
@@ -225,6 +226,9 @@ void promise_assess(struct promise *pr, int64_t time)
 			promise_set(pr, KITH_BROKEN, time, NULL);
 		break;
 	}
+	/* Unknown for another reason than before is no transition, and yet it is or is no obstacle to others. */
+	if (passes_on)
+		depends_changed(pr->engine, r, time);
 	promise_schedule(pr);
 }
 

@@ -57,12 +57,13 @@ struct history {
 	bool stale;
 };
 
-enum naive_kind { N_SERIES_VALUE, N_FUNCTION, N_DIFFERENCE, N_COMPARE, N_AND, N_OR, N_NOT, N_ALL, N_ANY, N_NONE };
+enum naive_kind { N_SERIES_VALUE, N_FUNCTION, N_DIFFERENCE, N_COMPARE, N_AND, N_OR, N_NOT, N_ALL, N_ANY, N_NONE, N_SOME };
 struct naive {
 	enum naive_kind kind;
 	int a, b;            /* nodes, or series */
 	int function;        /* in `functions` */
 	int window;          /* s; 0: none */
+	int least;           /* of N_SOME; negative: percent */
 	bool greater, latched, negated;
 	double than, margin; /* margin 0: none */
 };
@@ -72,6 +73,8 @@ struct judged {
 	struct naive nodes[NODES];
 	int n, root;
 	int grace, settle;
+	int on;        /* the promise that it depends on; -1: none. Then it has neither grace nor settle: the order within a sample is no matter. */
+	bool blocked;
 	int truth; /* of the body at the last step */
 	enum kith_assessment assessment, definite;
 	int64_t pending;
@@ -193,6 +196,11 @@ static int naive_quantifier(const struct naive_world *n, struct naive *e)
 	}
 	if (!all)
 		return KITH_UNKNOWN;
+	if (e->kind == N_SOME) {
+		unsigned least = e->least > 0 ? (unsigned)e->least : (unsigned)(-e->least * (int)all + 99) / 100;
+
+		return counts[KITH_KEPT] >= least ? KITH_KEPT : counts[KITH_KEPT] + counts[KITH_UNKNOWN] < least ? KITH_BROKEN : KITH_UNKNOWN;
+	}
 	if (e->kind == N_ALL)
 		return counts[KITH_BROKEN] ? KITH_BROKEN : counts[KITH_UNKNOWN] ? KITH_UNKNOWN : KITH_KEPT;
 	truth = counts[KITH_KEPT] ? KITH_KEPT : counts[KITH_UNKNOWN] ? KITH_UNKNOWN : KITH_BROKEN;
@@ -219,6 +227,7 @@ static int naive_truth(const struct naive_world *n, struct judged *j, int node)
 	case N_ALL:
 	case N_ANY:
 	case N_NONE:
+	case N_SOME:
 		return naive_quantifier(n, e);
 	case N_SERIES_VALUE:
 	case N_FUNCTION:
@@ -304,11 +313,16 @@ static int random_truth(struct naive_world *n, struct judged *j, struct buf *b, 
 		if (e->margin > 0)
 			buf_printf(b, " margin %.0f", e->margin);
 	} else if (what == 3) {
-		unsigned q = pick(n, 3);
+		unsigned q = pick(n, 5);
 
-		e->kind = q == 0 ? N_ALL : q == 1 ? N_ANY : N_NONE;
+		e->kind = q == 0 ? N_ALL : q == 1 ? N_ANY : q == 2 ? N_NONE : N_SOME;
 		e->than = pick(n, 100) + 0.5;
-		buf_printf(b, "%s df:*:free_percent > %.1f", words[q], e->than);
+		e->least = q == 3 ? (int)pick(n, 3) + 1 : -((int)pick(n, 100) + 1);
+		if (q < 3)
+			buf_puts(b, words[q]);
+		else
+			buf_printf(b, q == 3 ? "some %d" : "some %d%%", q == 3 ? e->least : -e->least);
+		buf_printf(b, " df:*:free_percent > %.1f", e->than);
 	} else if (what < 6) {
 		e->kind = what == 4 ? N_AND : N_OR;
 		buf_putc(b, '(');
@@ -334,7 +348,13 @@ static void random_promises(struct naive_world *n, struct buf *b)
 		*j = (struct judged){ 0 };
 		j->grace = pick(n, 2) ? (int)pick(n, 30) : 0;
 		j->settle = pick(n, 2) ? (int)pick(n, 30) : 0;
-		buf_printf(b, "promise p%d { promiser x\nkeep ", i);
+		j->on = i && !pick(n, 3) ? (int)pick(n, (uint32_t)i) : -1;
+		if (j->on >= 0)
+			j->grace = j->settle = 0;
+		buf_printf(b, "promise p%d { promiser x\n", i);
+		if (j->on >= 0)
+			buf_printf(b, "depends p%d\n", j->on);
+		buf_puts(b, "keep ");
 		j->root = random_truth(n, j, b, 3, false);
 		buf_printf(b, "\ngrace %ds\nsettle %ds }\n", j->grace, j->settle);
 	}
@@ -385,6 +405,12 @@ static void judge_all(struct naive_world *n, int64_t now)
 		/* What was due comes first, judged by what was so far. */
 		naive_judge(j, j->truth, now);
 		naive_judge(j, naive_truth(n, j, j->root), now);
+		if (j->on >= 0) {
+			const struct judged *on = &n->promises[j->on];
+
+			j->blocked = on->assessment == KITH_BROKEN || (on->assessment == KITH_UNKNOWN && on->blocked);
+			naive_set(j, j->blocked ? KITH_UNKNOWN : (enum kith_assessment)j->truth);
+		}
 	}
 }
 
