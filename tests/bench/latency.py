@@ -52,7 +52,7 @@ class Daemon:
         return path
 
     def start(self):
-        config = self.file("kith.conf", "interval = 10s\n")
+        config = self.file("kith.conf", "interval = 10s\nmax_action_starts = 10000\n")
         self.log = open(os.path.join(self.folder, "log"), "wb")
         self.process = subprocess.Popen(
             self.prefix + kithd_argv(self.bench, self.folder, config, self.promises),
