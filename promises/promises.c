@@ -198,8 +198,10 @@ int rules_read(const struct promises *p, const struct promises_file *files, size
 	for (struct rule *r = rules->first; r; r = r->next)
 		r->file = NULL; /* not the engine's any longer */
 	names_free(names, all);
+	/* Judged before: faults that the caller has already are not kept twice. */
+	err = faults->n_errors > before ? -EINVAL : 0;
 	faults_sort(faults);
-	return faults->n_errors > before ? -EINVAL : 0;
+	return err;
 }
 
 int promises_check(struct promises *p, const struct promises_file *files, size_t n, struct faults *faults)

@@ -207,6 +207,18 @@ START_TEST(test_bad_file)
 }
 END_TEST
 
+/* Told twice into the same list it is one fault, and no less a fault. */
+START_TEST(test_told_twice)
+{
+	struct faults faults = { 0 };
+
+	ck_assert_int_eq(world_try(w, "bundle b {", T0, &faults), -EINVAL);
+	ck_assert_int_eq(world_try(w, "bundle b {", T0, &faults), -EINVAL);
+	ck_assert_uint_eq(faults.n_errors, 1);
+	faults_free(&faults);
+}
+END_TEST
+
 /* All faults of all files at once, each shown with its line and a caret */
 START_TEST(test_all_faults)
 {
@@ -280,6 +292,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, test_bad_condition, 0, KITH_COUNT(conditions));
 	tcase_add_loop_test(t, test_bad_file, 0, KITH_COUNT(files));
+	tcase_add_test(t, test_told_twice);
 	tcase_add_test(t, test_all_faults);
 	tcase_add_test(t, test_bounds);
 	tcase_add_test(t, test_nul);
