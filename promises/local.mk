@@ -35,11 +35,16 @@ tests_unit_test_promises_bad_SOURCES = tests/unit/test_promises_bad.c tests/unit
 tests_unit_test_promises_bad_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_promises_bad_LDADD = $(TEST_LIBS)
 
-check_PROGRAMS += tests/unit/test_promises_language
-TESTS += tests/unit/test_promises_language
-tests_unit_test_promises_language_SOURCES = tests/unit/test_promises_language.c tests/unit/promise_help.h
+check_PROGRAMS += tests/unit/test_promises_language tests/unit/test_promises_functions
+TESTS += tests/unit/test_promises_language tests/unit/test_promises_functions
+tests_unit_test_promises_language_SOURCES = tests/unit/test_promises_language.c tests/unit/language_help.h \
+	tests/unit/promise_help.h
 tests_unit_test_promises_language_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_promises_language_LDADD = $(TEST_LIBS)
+tests_unit_test_promises_functions_SOURCES = tests/unit/test_promises_functions.c tests/unit/language_help.h \
+	tests/unit/promise_help.h
+tests_unit_test_promises_functions_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_promises_functions_LDADD = $(TEST_LIBS)
 
 dist_promises_DATA += promises/bundles/cost.promise promises/bundles/network.promise promises/bundles/room.promise
 dist_man_MANS += promises/kith-promise.5

@@ -18,8 +18,7 @@ struct check {
 };
 
 static void fault_json(struct cli *cli, const char *file, uint32_t line, uint32_t column, bool warning,
-        const char *message,
-                       const char *hint)
+                       const char *message, const char *hint)
 {
 	json_t *o = json_object();
 
@@ -214,6 +213,7 @@ static void lines_to_json(struct cli *cli, FILE *in)
 			}
 			line[n - 1] = line[n - 1] == '\n' ? '\0' : line[n - 1];
 			*c = '\0';
+			meaning_begin(cli, &meaning, NULL);
 			fault_json(cli, line, row, column, !strncmp(c + used, "warning", 7), c + used, NULL);
 			break;
 		}
