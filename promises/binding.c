@@ -44,6 +44,7 @@ static void leaf_windows_make(struct leaf *leaf, const struct metric *m)
 				                    .counter = m->kind == KITH_COUNTER, .held = m->flags & KITH_METRIC_EVENT };
 
 			n->window = window_new(&spec);
+			n->regular = attention_regular(&spec);
 		}
 }
 
@@ -133,6 +134,7 @@ static struct instance *leaf_target(const struct leaf *leaf)
 
 static void leaf_free(struct leaf *leaf)
 {
+	attention_leave(leaf);
 	series_watch_remove(&leaf->watch);
 	slot_leave(leaf);
 	free(leaf);
@@ -192,6 +194,9 @@ static int build(struct tree *tree, struct node *node, const struct expr *e)
 	node->number = NAN;
 	node->n_kids = (uint16_t)n;
 	node->kids = &tree->nodes[tree->n_nodes];
+	node->attends = attention_begin(e);
+	if (node->attends)
+		node->gap = NAN;
 	tree->n_nodes += n;
 	for (unsigned i = 0; i < n; i++) {
 		node->kids[i].parent = node;
@@ -237,6 +242,7 @@ static void tree_detach(struct tree *tree)
 {
 	tree->dead = true;
 	for (struct leaf *leaf = tree->leaves; leaf; leaf = leaf->next) {
+		attention_leave(leaf);
 		series_watch_remove(&leaf->watch);
 		slot_leave(leaf);
 	}

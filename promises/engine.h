@@ -40,6 +40,9 @@ struct node {
 	uint16_t n_kids;
 	uint8_t truth;     /* enum kith_assessment */
 	bool latched;      /* margin: the comparison failed (under `not`: held) last */
+	bool attends;      /* it is a comparison by size: attention.c */
+	bool near;         /* its two sides are close to one another */
+	bool regular;      /* its function takes no samples that attention adds */
 	union {
 		struct {
 			struct leaf *leaf;
@@ -52,6 +55,7 @@ struct node {
 			struct node *next_time; /* of the promise's list */
 			int64_t at;             /* of EXPR_BETWEEN: when it changes next; 0: never */
 		};
+		double gap; /* of a comparison that attends: the left side less the right one; NaN: not known */
 	};
 };
 
@@ -66,6 +70,7 @@ struct leaf {
 	const struct series *series; /* while bound */
 	const struct expr *e;  /* the name */
 	enum leaf_state state;
+	unsigned n_near;       /* comparisons that are near on its account */
 	struct slot *slot;     /* where it waits; NULL: its instance is the tree's own */
 	struct leaf *slot_next, **slot_link;
 };
@@ -286,6 +291,32 @@ int64_t age_next(const struct node *node);
 bool node_time(struct node *n, int64_t now); /* of EXPR_BETWEEN; true: it is another truth now */
 bool tree_ready(const struct tree *tree); /* each leaf has had a value */
 void promise_advance(struct promise *pr, int64_t now); /* windows and joining instances */
+
+/* ---- attention.c */
+bool attention_begin(const struct expr *e);            /* whether such a node attends */
+bool attention_regular(const struct window_spec *spec); /* it takes none of the samples that attention adds */
+void attention_turn(struct node *n, double gap, bool near);
+void attention_leave(struct leaf *leaf);               /* its series goes; fine when it has none */
+void word_attention(struct buf *b, const struct promise *pr);
+
+#define NEAR_SHARE 0.05 /* of the threshold: so close to it is near */
+#define NEAR_STAYS 1.25 /* once near, that many times as far */
+#define NEAR_MOVES 4    /* or there in so many more moves as the last one */
+
+/* The two sides of a comparison are others now. Most of the time nothing comes of it. */
+static inline void attention_see(struct node *n, double a, double b)
+{
+	double gap = a - b, far = gap < 0 ? -gap : gap, close = (b < 0 ? -b : b) * NEAR_SHARE;
+	double move = gap - n->gap;
+	bool near;
+
+	if (close < n->e->margin)
+		close = n->e->margin;
+	near = far <= (n->near ? close * NEAR_STAYS : close);
+	if (near != n->near || (move < 0 ? -move : move) * NEAR_MOVES > far)
+		attention_turn(n, gap, near);
+	n->gap = gap;
+}
 
 /* ---- assess.c */
 void promise_assess(struct promise *pr, int64_t time);

@@ -90,8 +90,13 @@ static uint8_t compare(struct node *n)
 	}
 	a = operand(x);
 	b = operand(y);
-	if (isnan(a) || isnan(b))
+	if (isnan(a) || isnan(b)) {
+		if (n->attends)
+			attention_turn(n, NAN, false);
 		return KITH_UNKNOWN;
+	}
+	if (n->attends)
+		attention_see(n, a, b);
 	return truth_of(isnan(e->margin) ? compare_numbers(e->op, a, b) : with_margin(n, a, b));
 }
 
@@ -334,6 +339,16 @@ static bool set_number(struct node *n, double number)
 	return true;
 }
 
+/*
+ * Functions that count each sample as one, or look at two in a row, go by the interval that was configured: the rounds that attention adds would
+ * weigh too much. The others see those too.
+ */
+static void user_put(struct node *user, const struct series *s)
+{
+	if (!user->regular || !s->instance->family->owner->extra)
+		window_put(user->window, s->value, s->time);
+}
+
 /* The users of `leaf` from its series; puts the sample into their windows first when it is one. */
 static void leaf_update(struct leaf *leaf, const struct series *s, bool sample)
 {
@@ -344,7 +359,7 @@ static void leaf_update(struct leaf *leaf, const struct series *s, bool sample)
 		struct node *user = leaf->users;
 
 		if (sample && user->window)
-			window_put(user->window, s->value, s->time);
+			user_put(user, s);
 		if (!set_number(user, user_value(user, s)))
 			return;
 		if (user->parent)
@@ -353,7 +368,7 @@ static void leaf_update(struct leaf *leaf, const struct series *s, bool sample)
 	}
 	for (struct node *user = leaf->users; user; user = user->next_user) {
 		if (sample && user->window)
-			window_put(user->window, s->value, s->time);
+			user_put(user, s);
 		if (set_number(user, user_value(user, s)) && user->parent) {
 			size_t i = 0;
 
@@ -458,6 +473,7 @@ static void leaf_ended(struct leaf *leaf)
 	struct promises *p = pr->engine;
 
 	leaf->state = LEAF_ENDED;
+	attention_leave(leaf);
 	leaf->series = NULL;
 	/* A quantifier's tree goes as a whole, right after. */
 	if (leaf->tree->over && leaf->e->scope == SCOPE_QUANTIFIER)

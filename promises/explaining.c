@@ -137,7 +137,7 @@ static char *take_text(struct buf *b)
 int promises_explain(struct promises *p, size_t index, int64_t now, struct promise_explanation *ret_explanation)
 {
 	struct promise_explanation x = { 0 };
-	struct buf mend = BUF_INIT, pending = BUF_INIT, actions = BUF_INIT, depends = BUF_INIT;
+	struct buf mend = BUF_INIT, pending = BUF_INIT, actions = BUF_INIT, depends = BUF_INIT, attention = BUF_INIT;
 	struct promise_info info;
 	const struct promise *pr;
 	int err = promises_get(p, index, &info);
@@ -155,7 +155,9 @@ int promises_explain(struct promises *p, size_t index, int64_t now, struct promi
 	x.actions = take_text(&actions);
 	word_depends(&depends, pr);
 	x.depends = take_text(&depends);
-	if (err < 0 || !x.mend || !x.pending || !x.actions || !x.depends) {
+	word_attention(&attention, pr);
+	x.attention = take_text(&attention);
+	if (err < 0 || !x.mend || !x.pending || !x.actions || !x.depends || !x.attention) {
 		promise_explanation_free(&x);
 		return -ENOMEM;
 	}
@@ -174,5 +176,6 @@ void promise_explanation_free(struct promise_explanation *e)
 	free(e->pending);
 	free(e->actions);
 	free(e->depends);
+	free(e->attention);
 	*e = (struct promise_explanation){ 0 };
 }

@@ -1,6 +1,7 @@
 libkith_a_SOURCES += promises/promises.h \
 	promises/arena.c promises/arena.h \
 	promises/assess.c \
+	promises/attention.c \
 	promises/binding.c \
 	promises/calendar.c \
 	promises/condition.c \
@@ -35,8 +36,12 @@ tests_unit_test_promises_bad_SOURCES = tests/unit/test_promises_bad.c tests/unit
 tests_unit_test_promises_bad_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_promises_bad_LDADD = $(TEST_LIBS)
 
-check_PROGRAMS += tests/unit/test_promises_language tests/unit/test_promises_functions
-TESTS += tests/unit/test_promises_language tests/unit/test_promises_functions
+check_PROGRAMS += tests/unit/test_promises_language tests/unit/test_promises_functions tests/unit/test_promises_attention
+TESTS += tests/unit/test_promises_language tests/unit/test_promises_functions tests/unit/test_promises_attention
+tests_unit_test_promises_attention_SOURCES = tests/unit/test_promises_attention.c tests/unit/language_help.h \
+	tests/unit/promise_help.h
+tests_unit_test_promises_attention_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_promises_attention_LDADD = $(TEST_LIBS)
 tests_unit_test_promises_language_SOURCES = tests/unit/test_promises_language.c tests/unit/language_help.h \
 	tests/unit/promise_help.h
 tests_unit_test_promises_language_CFLAGS = $(TEST_CFLAGS)

@@ -123,6 +123,7 @@ struct promise_explanation {
 	char *pending;       /* "breaks in 2 s unless …" while grace or settle run; "" otherwise */
 	char *actions;       /* what is run when, and how it last went; "" without */
 	char *depends;       /* "" without */
+	char *attention;     /* how often what it names is sampled, and why: a line for each plugin */
 };
 int promises_explain(struct promises *p, size_t index, int64_t now, struct promise_explanation *ret_explanation);
 void promise_explanation_free(struct promise_explanation *e);

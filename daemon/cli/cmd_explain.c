@@ -73,6 +73,7 @@ static void explain_text(struct explain *x, const Control__Explanation *e)
 	section(&x->after, "What would mend it", e->mend);
 	section(&x->after, "Depends", e->depends);
 	section(&x->after, "Actions", e->actions);
+	section(&x->after, "Attention", e->attention);
 	if (e->others)
 		buf_printf(&x->after, "%u more of this name: kith promises %s, kith explain %s PROMISER\n", e->others,
 		           e->promise->name, e->promise->name);
@@ -88,6 +89,7 @@ static void explain_json(struct explain *x, const Control__Explanation *e)
 	json_object_set_new(x->object, "mend", json_text(e->mend));
 	json_object_set_new(x->object, "depends", json_text(e->depends));
 	json_object_set_new(x->object, "actions", json_text(e->actions));
+	json_object_set_new(x->object, "attention", json_text(e->attention));
 	json_object_set_new(x->object, "others", json_u64(e->others));
 	json_object_set_new(x->object, "parts", x->parts = json_array());
 }

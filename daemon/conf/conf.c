@@ -13,7 +13,7 @@
 #include "conf/parse.h"
 
 enum { KEY_INTERVAL, KEY_STEADY_INTERVAL, KEY_LOG_LEVEL, KEY_TAGS, KEY_HOST, KEY_ROOT, KEY_SOCKET_GROUP, KEY_CPU_BUDGET,
-       KEY_MAX_INSTANCES, KEY_MAX_ACTIONS, KEY_MAX_ACTION_STARTS, N_KEYS };
+       KEY_ATTENTION_BUDGET, KEY_MAX_INSTANCES, KEY_MAX_ACTIONS, KEY_MAX_ACTION_STARTS, N_KEYS };
 
 /* kith.conf.5 and kith.conf.example say the same; a test compares them */
 static const struct kith_option keys[N_KEYS] = {
@@ -25,6 +25,8 @@ static const struct kith_option keys[N_KEYS] = {
 	[KEY_ROOT] = { "root", "/", "where /proc and /sys of the host are", 0, 0, KITH_OPTION_STRING },
 	[KEY_SOCKET_GROUP] = { "socket_group", NULL, "group of the control socket", 0, 0, KITH_OPTION_STRING },
 	[KEY_CPU_BUDGET] = { "cpu_budget", "5%", "CPU a plugin may use, % of one core", 0.01, 100, KITH_OPTION_NUMBER },
+	[KEY_ATTENTION_BUDGET] = { "attention_budget", "0.5%", "CPU for sampling faster near a promise's threshold, % of one core", 0,
+	                           100, KITH_OPTION_NUMBER },
 	[KEY_MAX_INSTANCES] = { "max_instances", "16384", "instances a family may have", 1, 1 << 20, KITH_OPTION_NUMBER },
 	[KEY_MAX_ACTIONS] = { "max_actions", "8", "actions running at a time", 1, 256, KITH_OPTION_NUMBER },
 	[KEY_MAX_ACTION_STARTS] = { "max_action_starts", "60", "actions started in a minute", 1, 10000, KITH_OPTION_NUMBER },
@@ -199,6 +201,7 @@ static int take_top(struct conf *c, struct top *top, struct faults *faults)
 	}
 	c->interval = llround(top->values[KEY_INTERVAL].number * (double)NS_PER_S);
 	c->steady_interval = llround(top->values[KEY_STEADY_INTERVAL].number * (double)NS_PER_S);
+	c->attention_budget = top->values[KEY_ATTENTION_BUDGET].number;
 	c->cpu_budget = top->values[KEY_CPU_BUDGET].number;
 	c->max_instances = (uint32_t)top->values[KEY_MAX_INSTANCES].number;
 	c->max_action_starts = (uint32_t)top->values[KEY_MAX_ACTION_STARTS].number;

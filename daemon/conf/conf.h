@@ -66,6 +66,7 @@ struct conf {
 	char *host;                /* host name; NULL: the kernel's */
 	char *root;                /* "" by default; no slash at its end */
 	char *socket_group;        /* group of the control socket; NULL: kithd's own */
+	double attention_budget;   /* percent of one core for all rounds that attention adds, default 0.5; 0: none */
 	double cpu_budget;         /* percent of one core a plugin may use, default 5 */
 	uint32_t max_instances;    /* a family, default 16384 */
 	uint32_t max_actions;      /* running at a time, default 8 */

@@ -314,6 +314,7 @@ static void say_explanation(struct peer *p, size_t index, uint32_t others)
 	explanation.pending = e->pending;
 	explanation.actions = e->actions;
 	explanation.depends = e->depends;
+	explanation.attention = e->attention;
 	explanation.others = others;
 	explanation.evaluations = info.evaluations;
 	explanation.transitions = info.transitions;

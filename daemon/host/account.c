@@ -169,6 +169,7 @@ void account_tick(struct host *h, int64_t cpu, int64_t took)
 		if (!p->account.tick_took)
 			continue;
 		p->account.tick_took = 0;
+		p->account.round_cpu += ((int64_t)used - p->account.round_cpu) / 4;
 		p->account.cpu_ns += used;
 		if (p->state != HOST_STOPPED)
 			account_budget(p, p->samples, used);

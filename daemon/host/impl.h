@@ -81,6 +81,7 @@ struct kith_watch {
 struct account {
 	uint64_t calls, cpu_ns, failures;
 	int64_t tick_took;          /* ns that its samplers took on this tick */
+	int64_t round_cpu;          /* ns of CPU of a round, of late */
 	int64_t allocations;
 	int64_t window_start;       /* mono ns */
 	uint64_t window_cpu;        /* ns in this window */
@@ -130,6 +131,8 @@ struct plugin {
 	int64_t steady_interval; /* ns: the longest between two samples while nothing moves and nobody watches */
 	unsigned steady;        /* rounds in a row that moved nothing and that nobody watched */
 	uint64_t moves;         /* of its owner, after its last round */
+	int64_t near_interval;  /* ns: shorter than `interval`, while its series are near what is promised of them; 0: not */
+	int64_t regular;        /* wall ns of the next sample that would be without that */
 	int64_t due;            /* wall ns of its next sample; 0: samples nothing */
 	double cpu_budget;      /* percent of one core */
 	char *capped;           /* which family is at its cap of instances; NULL none */

@@ -149,6 +149,8 @@ void plugin_settle(struct plugin *p)
 		p->due = 0;
 	p->steady = 0;
 	p->owner.slow = false;
+	p->near_interval = 0;
+	p->regular = 0;
 }
 
 int plugin_options(struct plugin *p, struct buf *why)

@@ -7,14 +7,49 @@
 #define TRIM_AFTER 16384 /* series that have ended, some 64 bytes each and what belongs to them */
 
 #define STEADY_ROUNDS 10   /* after so many alike the interval begins to grow: twice as long with each more */
+#define NEAR_INTERVAL (100 * NS_PER_MS)
+#define WAKE_UP (30 * NS_PER_US) /* CPU of a round beside what its samplers take */
 
 int64_t tick_interval(const struct plugin *p)
 {
 	int64_t interval = account_interval(p);
 
+	if (p->near_interval)
+		return p->near_interval;
+
 	for (unsigned i = STEADY_ROUNDS; i < p->steady && interval < p->steady_interval; i++)
 		interval = interval * 2 < p->steady_interval ? interval * 2 : p->steady_interval;
 	return interval;
+}
+
+/* 100 ms, 200 ms, 500 ms, 1 s …: rounds of several plugins fall together */
+static int64_t near_step(int64_t step)
+{
+	int64_t ten = NEAR_INTERVAL;
+
+	while (ten * 10 <= step)
+		ten *= 10;
+	return step / ten == 2 ? ten * 5 : step * 2;
+}
+
+/*
+ * After a round: how soon the next one is to be, as promises on its series stand close to where they change; 0: as usual. All such rounds together
+ * keep within attention_budget.
+ */
+static int64_t near_interval(const struct plugin *p)
+{
+	double budget = p->host->parts.conf ? p->host->parts.conf->attention_budget : 0.5, all = 1;
+	int64_t wish = p->owner.n_near ? NEAR_INTERVAL : p->owner.soon, step = NEAR_INTERVAL;
+	int64_t least;
+
+	if (!wish || budget <= 0 || p->account.slowed || p->host->parts.inside)
+		return 0;
+	for (const struct plugin *other = p->host->plugins; other; other = other->next)
+		all += other != p && other->near_interval;
+	least = (int64_t)((double)(p->account.round_cpu + WAKE_UP) * all * 100 / budget);
+	while (step < least || near_step(step) <= wish)
+		step = near_step(step);
+	return step < p->interval ? step : 0;
 }
 
 /* After a round: who samples levels that do not move, and that nobody watches, does so less and less often. */
@@ -23,6 +58,8 @@ static void tick_settle(struct plugin *p)
 	bool moved = p->moves != p->owner.moves;
 
 	p->moves = p->owner.moves;
+	p->near_interval = near_interval(p);
+	p->owner.soon = 0;
 	if (!(p->d.provides & KITH_PROVIDES_LEVELS) || p->host->parts.inside || moved || p->owner.n_watched)
 		p->steady = 0;
 	else if (tick_interval(p) < p->steady_interval)
@@ -50,6 +87,8 @@ void tick_plan(struct host *h)
 	int64_t now = clock_wall(), first = 0;
 
 	for (struct plugin *p = h->plugins; p; p = p->next) {
+		p->owner.usual = p->interval;
+		p->owner.interval = tick_samples(p) ? tick_interval(p) : p->isolate ? p->interval : 0;
 		if (!tick_samples(p)) {
 			p->due = 0;
 			continue;
@@ -99,7 +138,11 @@ static void tick_cb(int64_t at, int64_t jump, void *user)
 	}
 	for (struct plugin *p = h->plugins; p; p = p->next) {
 		if (tick_samples(p) && (jump || p->due <= until)) {
+			p->owner.extra = !jump && until < p->regular;
 			watch_run_samples(p, &mono);
+			if (!p->owner.extra)
+				p->regular = (until / p->interval + 1) * p->interval;
+			p->owner.extra = false;
 			tick_settle(p);
 			p->due = tick_next(p, until);
 		}

@@ -581,6 +581,15 @@ void model_attend(struct owner *owner)
 		owner->attend(owner, true, owner->user);
 }
 
+void model_near(struct owner *owner, bool near)
+{
+	bool before = owner->n_near;
+
+	owner->n_near += near ? 1 : (uint32_t)-1;
+	if (before != (owner->n_near != 0) && owner->attend)
+		owner->attend(owner, false, owner->user);
+}
+
 void model_expire(struct model *m, struct owner *owner, int64_t now)
 {
 	(void)m;

@@ -89,6 +89,11 @@ struct owner {
 	bool slow;                      /* it samples less often, as nobody watches: told through `attend` when somebody does */
 	void (*attend)(struct owner *owner, bool now, void *user); /* now: sample before you return; may be NULL */
 	void *user;
+	/* Attention: what promises say of its series, and what it makes of that */
+	uint32_t n_near;                /* its series that stand close to what is promised of them */
+	int64_t soon;                   /* ns: one of this round's samples asks for the next one in no more than that; 0: none */
+	bool extra;                     /* the round that runs is one more, on account of these two */
+	int64_t interval, usual;        /* ns between two of its rounds, now and without attention; 0: it samples nothing */
 };
 
 /* What happens to the whole, for those that bind names to series. All may be NULL. */
@@ -136,6 +141,8 @@ int model_put(struct model *m, const struct owner *owner, kith_id id, double val
 int model_put_all(struct model *m, const struct owner *owner, kith_id id, const double *values, uint32_t n);
 /* Somebody looks at what this owner samples: one that samples less often for want of that does so now. */
 void model_attend(struct owner *owner);
+/* One more of the owner's series stands close to what is promised of it, or one less. */
+void model_near(struct owner *owner, bool near);
 /* The wall clock was set: the times of all samples move along, so that none looks new or old that is not. A scan; rare. */
 void model_jump(struct model *m, int64_t jump);
 /* Marks the owner's series without a sample since `now` - stale_after; looks at the oldest only */

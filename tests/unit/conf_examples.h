@@ -484,7 +484,7 @@ static const struct example loaded[] = {
 	{ "colour = red",
 	  "kith.conf:1:1: unknown key \"colour\"\n"
 	  "    colour = red\n"
-	  "    ^~~~~~ known here: interval, steady_interval, log_level, tags, host, root, socket_group, cpu_budget, "
+	  "    ^~~~~~ known here: interval, steady_interval, log_level, tags, host, root, socket_group, cpu_budget, attention_budget, "
 	  "max_instances, max_actions, max_action_starts, plugin, exporter\n" },
 	{ "plugin = df",
 	  "kith.conf:1:10: plugin wants a section, found the string \"df\"\n"

@@ -259,6 +259,7 @@ START_TEST(test_values)
 {
 	struct conf *c = load_text("interval = 1.5s; log_level = debug; tags = [web, db]; tags = more; host = web1.example\n"
 	                           "root = /mnt/host//; socket_group = adm; cpu_budget = 2.5%; max_instances = 1k; max_actions = 3\n"
+	                           "attention_budget = 0\n"
 	                           "plugin df { enabled = no; isolated = on; interval = 1min; cpu_budget = 7; max_instances = 9; x = 1 }\n"
 	                           "exporter out {}");
 	struct conf_plugin *p;
@@ -274,6 +275,7 @@ START_TEST(test_values)
 	ck_assert_str_eq(c->root, "/mnt/host");
 	ck_assert_str_eq(c->socket_group, "adm");
 	ck_assert_double_eq(c->cpu_budget, 2.5);
+	ck_assert_double_eq(c->attention_budget, 0);
 	ck_assert_uint_eq(c->max_instances, 1000);
 	ck_assert_uint_eq(c->max_actions, 3);
 	p = conf_plugin_find(c, "df");
@@ -299,6 +301,7 @@ static void assert_defaults(const struct conf *c)
 	ck_assert_str_eq(c->root, "");
 	ck_assert_ptr_null(c->socket_group);
 	ck_assert_double_eq(c->cpu_budget, 5);
+	ck_assert_double_eq(c->attention_budget, 0.5);
 	ck_assert_uint_eq(c->max_instances, 16384);
 	ck_assert_uint_eq(c->max_actions, 8);
 }
@@ -402,8 +405,9 @@ END_TEST
 
 /* ---- what is written about it ----------------------------------------------------------------------------------- */
 
-static const char *const known[] = { "interval", "log_level", "tags", "host", "root", "socket_group", "cpu_budget",
-	                             "max_instances", "max_actions", "enabled", "isolated" };
+static const char *const known[] = { "interval", "steady_interval", "log_level", "tags", "host", "root", "socket_group", "cpu_budget",
+	                             "attention_budget", "max_instances", "max_actions", "max_action_starts",
+	                             "enabled", "isolated" }; /* the last two of sections alone */
 
 static char *read_source(const char *name)
 {
@@ -426,7 +430,7 @@ START_TEST(test_example)
 	ck_assert_ptr_null(c->plugins);
 	conf_free(c);
 	for (size_t i = 0; i < N(known); i++) {
-		snprintf(line, sizeof(line), "%s%s = ", i < 9 ? "\n#" : "\n#    ", known[i]);
+		snprintf(line, sizeof(line), "%s%s = ", i < N(known) - 2 ? "\n#" : "\n#    ", known[i]);
 		ck_assert_msg(strstr(text, line), "kith.conf.example says nothing of %s", known[i]);
 	}
 	for (const char *p = text; *p; p++)
