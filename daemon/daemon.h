@@ -16,6 +16,7 @@
 #include "source/file.h"
 #include "source/netlink.h"
 #include "source/process.h"
+#include "store/history.h"
 
 #define OPTION_DIRS_MAX 15
 #define OPTION_OWNED_MAX (4 * OPTION_DIRS_MAX + 32)
@@ -59,6 +60,7 @@ struct daemon {
 	struct file_source *file;
 	struct children children;
 	struct promises *promises;
+	struct history *history; /* NULL: switched off */
 	struct host *host;
 	struct control *control;
 	struct loop_watch *signals[3];

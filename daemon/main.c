@@ -34,7 +34,24 @@ static void jump_cb(int64_t jump, void *user)
 	struct daemon *d = user;
 
 	log_notice("the clock was set by %+.3f s, or the machine slept", (double)jump / 1e9);
+	history_jump(d->history);
 	promises_jump(d->promises, jump);
+}
+
+static void tick_cb(int64_t now, void *user)
+{
+	struct daemon *d = user;
+
+	(void)now;
+	history_tick(d->history);
+}
+
+/* Before the promises: their first assessments are part of it. */
+static int main_history(struct daemon *d)
+{
+	struct history_config config = { .folder = d->options.state_dir };
+
+	return d->conf->history ? history_new(d->model, &config, &d->history) : 0;
 }
 
 /* Members of the configured group may ask, too: the socket is 0660. */
@@ -60,6 +77,7 @@ static int main_control(struct daemon *d)
 	if (asprintf(&d->socket, "%s/control.sock", d->options.run_dir) < 0)
 		return -ENOMEM;
 	config.path = d->socket;
+	config.history = d->history;
 	answer_daemon(d, &daemon);
 	r = control_new(d->loop, d->model, d->promises, &daemon, &config, &d->control);
 	if (r == 0)
@@ -71,7 +89,7 @@ static int main_host(struct daemon *d)
 {
 	struct host_parts parts = { .loop = d->loop, .model = d->model, .netlink = d->netlink, .process = d->process,
 		                    .file = d->file, .children = &d->children, .conf = d->conf, .config = d->options.config,
-		                    .foreground = d->options.foreground, .user = d, .on_jump = jump_cb };
+		                    .foreground = d->options.foreground, .user = d, .on_tick = tick_cb, .on_jump = jump_cb };
 	int r = host_new(&parts, &d->host);
 
 	return r < 0 ? r : host_add_builtin(d->host, &self_plugin);
@@ -95,8 +113,10 @@ static int main_start(struct daemon *d)
 		return r;
 	if ((r = main_host(d)) < 0 || (r = host_load_all(d->host, d->options.plugin_dirs, d->options.n_plugin_dirs)) < 0)
 		return r;
-	if ((r = promised_start(d)) < 0 || (r = main_control(d)) < 0)
+	if ((r = main_history(d)) < 0 || (r = promised_start(d)) < 0 || (r = main_control(d)) < 0)
 		return r;
+	/* Who waits for a transition is told of it before it is written and logged. */
+	history_yield(d->history);
 	promised_log(d);
 	return 0;
 }
@@ -108,6 +128,8 @@ static void main_stop(struct daemon *d)
 		reload_stop(d);
 	if (d->loop)
 		promised_stop(d);
+	history_free(d->history);
+	d->history = NULL;
 	host_free(d->host);
 	children_end(&d->children);
 	if (d->file)
@@ -168,6 +190,7 @@ static int main_chosen(struct daemon *d)
 	/* One arena is enough for one loop thread; the workers' few allocations share it. */
 	mallopt(M_ARENA_MAX, 1);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of write */
 	umask(022);
 	if (d->options.isolated)
 		return isolated_run(d);

@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 #define KITH_ABI_MAJOR 1 /* another major: the plugin is refused */
-#define KITH_ABI_MINOR 1 /* a newer minor than kithd's: the plugin is refused */
+#define KITH_ABI_MINOR 2 /* a newer minor than kithd's: the plugin is refused */
 
 #define KITH_HAS(table, member) \
 	((table)->size >= offsetof(struct kith_host, member) + sizeof((table)->member))
@@ -119,14 +119,18 @@ struct kith_record {
 /* A promise's assessments, for exporters */
 enum kith_assessment { KITH_UNKNOWN = 0, KITH_KEPT = 1, KITH_BROKEN = 2 };
 
+#define KITH_TRANSITION_REPAIRED 0x1u /* kept again after an action was run for it */
+
 struct kith_transition {
-	uint32_t size;
+	uint32_t size; /* of the structure as this kithd has it: look at it before a member that came after ABI 1.0 is read */
 	uint32_t from, to; /* enum kith_assessment */
 	uint32_t severity; /* enum kith_priority */
 	int64_t time;
 	const char *name;     /* bundle.promise */
 	const char *promiser; /* family:instance */
 	const char *because;  /* one line */
+	/* since ABI 1.2 */
+	uint32_t flags;       /* KITH_TRANSITION_* */
 };
 
 struct kith_sample {

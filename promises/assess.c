@@ -151,6 +151,8 @@ void promise_schedule(struct promise *pr)
 		earlier(&at, next_join(pr));
 	if (pr->n_actions)
 		earlier(&at, actions_next(pr));
+	if (pr->flaps.flaps)
+		earlier(&at, flapping_next(pr));
 	if (at != pr->at)
 		heap_set(pr->engine, pr, at);
 }
@@ -165,6 +167,7 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 		.name = pr->live->rule->name, .promiser = pr->promiser,
 	};
 	enum kith_assessment from = pr->assessment;
+	bool broke = to == KITH_BROKEN && pr->definite == KITH_KEPT;
 	struct buf line = BUF_INIT;
 
 	if (from == to)
@@ -174,6 +177,8 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 	if (to == KITH_KEPT) {
 		pr->repaired = pr->definite == KITH_BROKEN && pr->mending;
 		pr->mending = false;
+		if (pr->repaired)
+			t.flags = KITH_TRANSITION_REPAIRED;
 	}
 	pr->from = from;
 	pr->assessment = to;
@@ -191,6 +196,8 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 		word_because(&line, pr);
 	t.because = buf_text(&line);
 	model_transition(p->model, &t);
+	if (broke)
+		flapping_broke(pr, time);
 	if (pr->n_actions && !pr->dead)
 		actions_transition(pr, from, time, t.because);
 	buf_free(&p->line);
@@ -246,6 +253,7 @@ void promise_due(struct promise *pr, int64_t time)
 			promise_assess(pr, at);
 		if (pr->n_actions)
 			actions_due(pr, at);
+		flapping_due(pr, at);
 		promise_schedule(pr);
 	}
 }
@@ -307,6 +315,8 @@ static void promise_jump(struct promise *pr, int64_t jump)
 {
 	pr->since += jump;
 	pr->pending_since += jump;
+	if (pr->flaps.at)
+		pr->flaps.at += jump;
 	if (pr->pending)
 		pr->pending += jump;
 	for (unsigned i = 0; i < pr->n_actions; i++) {

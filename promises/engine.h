@@ -133,6 +133,13 @@ struct action_state {
 	char *last_output;    /* the first line that it wrote; NULL: none */
 };
 
+/* How often it broke lately: flapping.c */
+struct flaps {
+	int64_t at;           /* begin of the newest part; 0: it never broke */
+	uint8_t breaks[10];   /* in parts of a minute, the newest last */
+	bool flaps;
+};
+
 struct promise {
 	struct promises *engine;
 	struct live_rule *live;
@@ -153,6 +160,7 @@ struct promise {
 	bool ending;          /* on the engine's list */
 	bool shared;          /* trees of its own may watch one series several times */
 	bool dead;
+	struct flaps flaps;
 	int64_t since;
 	int64_t pending;      /* grace or settle end; 0: neither runs */
 	int64_t pending_since;
@@ -327,6 +335,12 @@ int heap_reserve(struct promises *p, size_t n);
 void heap_remove(struct promises *p, struct promise *pr);
 void engine_enter(struct promises *p);
 void engine_leave(struct promises *p); /* arms the driver, frees what ended */
+
+/* ---- flapping.c */
+void flapping_broke(struct promise *pr, int64_t time); /* it was kept, and broke */
+void flapping_due(struct promise *pr, int64_t time);   /* says the end of it */
+int64_t flapping_next(const struct promise *pr);       /* when to look again; 0: it does not flap */
+unsigned flapping_count(const struct promise *pr);     /* breaks in the last 10 min; 0: it does not flap */
 
 /* ---- depends.c */
 void depends_check(struct rules *rules, const struct named *names, struct faults *faults);

@@ -11,6 +11,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/evaluate.c \
 	promises/explaining.c \
 	promises/facts.c \
+	promises/flapping.c \
 	promises/grammar.c promises/grammar.h \
 	promises/lets.c \
 	promises/mend.c \

@@ -221,12 +221,12 @@ static bool is_same(const struct promises *p, const struct rule *old, const stru
 	return old && old->live && !strcmp(old->text, new->text) && (!new->only || facts_hold(&p->facts, new->only));
 }
 
-/* A promise that was said to be broken is no longer spoken of: its readers hear it. */
+/* A promise that was said to be broken, or kept, is no longer spoken of: its readers hear it. */
 static void say_gone(const struct rule *r, int64_t now)
 {
 	for (struct promise *pr = r->live ? r->live->promises : NULL, *next; pr; pr = next) {
 		next = pr->next;
-		if (pr->assessment == KITH_BROKEN) {
+		if (pr->assessment != KITH_UNKNOWN) {
 			pr->dead = true; /* its actions do not run */
 			promise_set(pr, KITH_UNKNOWN, now, "the promise was changed or taken out");
 			pr->dead = false;
@@ -405,7 +405,7 @@ int promises_get(const struct promises *p_, size_t index, struct promise_info *r
 	*ret_info = (struct promise_info){
 		.name = r->name, .promiser = pr->promiser, .promisees = r->promisees, .n_promisees = r->n_promisees,
 		.assessment = pr->assessment, .since = pr->since, .severity = r->severity, .because = buf_text(&p->because),
-		.body = r->body_text, .place = buf_text(&p->place), .repaired = pr->assessment == KITH_KEPT && pr->repaired,
+		.body = r->body_text, .place = buf_text(&p->place), .repaired = pr->assessment == KITH_KEPT && pr->repaired, .flapping = flapping_count(pr),
 		.evaluations = pr->evaluations, .cpu_ns = pr->cpu_ns, .transitions = pr->transitions, .actions = pr->started,
 		.failures = pr->failures,
 	};

@@ -87,6 +87,8 @@ void promises_action_done(struct promises *p, uint64_t token, const struct promi
 /* At most so many actions start in `per` ns, of all promises together; the others wait their turn. From 60 a minute */
 int promises_limit_actions(struct promises *p, unsigned at_most, int64_t per);
 
+#define FLAP_WINDOW INT64_C(600000000000) /* ns in which breaks are counted */
+
 /* One promise as it stands; strings belong to the engine, valid until it is called again */
 struct promise_info {
 	const char *name;     /* bundle.promise */
@@ -100,6 +102,7 @@ struct promise_info {
 	const char *body;     /* the condition, as written */
 	const char *place;    /* file:line */
 	bool repaired;        /* the last mending followed an action */
+	unsigned flapping;    /* how often it broke in the last 10 min; 0: it does not flap */
 	/* what it costs */
 	uint64_t evaluations, cpu_ns, transitions, actions, failures; /* cpu_ns: estimated: the first evaluations, then every 64th */
 };

@@ -9,9 +9,10 @@
 
 struct explain {
 	struct cli *cli;
-	json_t *object, *parts;
-	struct table *table;
+	json_t *object, *parts, *transitions;
+	struct table *table, *history;
 	struct buf after; /* what comes below the tree, as text */
+	unsigned changes;  /* in the history */
 	bool broken;
 };
 
@@ -53,6 +54,13 @@ static void print_head(const struct explain *x, const Control__Explanation *e)
 	printf(") is %s%s%s for %s, since %s%s\n", out_on(o, color), assessment_text(p->assessment), out_off(o, color),
 	       ago_text(p->since, clock_wall(), ago, sizeof(ago)), clock_format(p->since, clock, sizeof(clock)),
 	       p->repaired ? ", after an action" : "");
+	if (p->flapping) {
+		char text[96];
+
+		snprintf(text, sizeof(text), "broke %u times in the last %lld min: settle, grace or a margin would calm it", p->flapping,
+		         (long long)(p->flap_window / (60 * NS_PER_S)));
+		print_field(o, "flapping", text);
+	}
 	if (*p->because)
 		print_field(o, "because", p->because);
 	for (size_t i = 0; i < p->n_promisees; i++)
@@ -74,6 +82,7 @@ static void explain_text(struct explain *x, const Control__Explanation *e)
 	section(&x->after, "Depends", e->depends);
 	section(&x->after, "Actions", e->actions);
 	section(&x->after, "Attention", e->attention);
+	section(&x->after, "No history", e->no_history);
 	if (e->others)
 		buf_printf(&x->after, "%u more of this name: kith promises %s, kith explain %s PROMISER\n", e->others,
 		           e->promise->name, e->promise->name);
@@ -91,7 +100,9 @@ static void explain_json(struct explain *x, const Control__Explanation *e)
 	json_object_set_new(x->object, "actions", json_text(e->actions));
 	json_object_set_new(x->object, "attention", json_text(e->attention));
 	json_object_set_new(x->object, "others", json_u64(e->others));
+	json_object_set_new(x->object, "flaps", json_u64(e->promise->flapping));
 	json_object_set_new(x->object, "parts", x->parts = json_array());
+	json_object_set_new(x->object, "transitions", x->transitions = json_array());
 }
 
 static void part_text(struct explain *x, const Control__Part *p)
@@ -113,6 +124,34 @@ static void part_json(struct explain *x, const Control__Part *p)
 	json_array_append_new(x->parts, o);
 }
 
+static void change_text(struct explain *x, const Control__Change *c)
+{
+	char clock[CLOCK_TEXT_MAX], lasted[32];
+	int64_t ns = c->lasted > 0 ? c->lasted : 0;
+
+	table_cell(x->history, OUT_DIM, "    %s", clock_format(c->time, clock, sizeof(clock)));
+	table_cell(x->history, assessment_color(c->to), "%s -> %s%s", assessment_text(c->from), assessment_text(c->to),
+	           c->repaired ? ", repaired" : "");
+	if (ns < 10 * NS_PER_S)
+		table_cell(x->history, OUT_PLAIN, "for %.3g s", (double)ns / 1e9);
+	else
+		table_cell(x->history, OUT_PLAIN, "for %s", ago_text(1, ns + 1, lasted, sizeof(lasted)));
+	table_cell(x->history, OUT_PLAIN, "%s", *c->because ? c->because : "-");
+}
+
+static void change_json(struct explain *x, const Control__Change *c)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "time", json_time(c->time));
+	json_object_set_new(o, "from", json_string(assessment_text(c->from)));
+	json_object_set_new(o, "to", json_string(assessment_text(c->to)));
+	json_object_set_new(o, "because", json_text(c->because));
+	json_object_set_new(o, "repaired", json_boolean(c->repaired));
+	json_object_set_new(o, "seconds", json_double((double)c->lasted / 1e9));
+	json_array_append_new(x->transitions, o);
+}
+
 static void on_answer(const Control__Answer *answer, void *user)
 {
 	struct explain *x = user;
@@ -128,12 +167,19 @@ static void on_answer(const Control__Answer *answer, void *user)
 			part_text(x, answer->part);
 		else if (x->parts)
 			part_json(x, answer->part);
+	} else if (answer->is_case == CONTROL__ANSWER__IS_CHANGE) {
+		if (!x->cli->json)
+			change_text(x, answer->change);
+		else if (x->transitions)
+			change_json(x, answer->change);
+		x->changes++;
 	}
 }
 
 int cmd_explain(struct cli *cli)
 {
 	static const char *const headers[] = { "  PART", "NOW", NULL };
+	static const char *const history_headers[] = { "    TIME", "CHANGE", "LASTED", "BECAUSE", NULL };
 	Control__Request request = CONTROL__REQUEST__INIT;
 	Control__ExplainRequest ask_explain = CONTROL__EXPLAIN_REQUEST__INIT;
 	struct explain x = { .cli = cli };
@@ -145,6 +191,7 @@ int cmd_explain(struct cli *cli)
 	request.ask_case = CONTROL__REQUEST__ASK_EXPLAIN;
 	request.explain = &ask_explain;
 	x.table = cli->json ? NULL : table_new(headers);
+	x.history = cli->json ? NULL : table_new(history_headers);
 	status = ask(cli, &request, on_answer, &x);
 	if (status == CLI_YES && x.object) {
 		json_line_take(x.object);
@@ -153,8 +200,12 @@ int cmd_explain(struct cli *cli)
 		table_print(x.table, &cli->out);
 		if (x.after.length)
 			printf("\n%s", buf_text(&x.after));
+		if (x.changes)
+			printf("History:\n");
+		table_print(x.history, &cli->out);
 	}
 	table_free(x.table);
+	table_free(x.history);
 	buf_free(&x.after);
 	return status == CLI_YES && x.broken ? CLI_NO : status;
 }

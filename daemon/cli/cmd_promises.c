@@ -12,6 +12,7 @@ struct promises_view {
 	struct cli *cli;
 	/* Broken, unknown, kept: people want the worst first; NULL: JSON, in the order of the files */
 	struct table *tables[3];
+	bool reliability;
 	bool any;   /* a filter was given */
 	bool show[3]; /* by Control__Assessment */
 	size_t matched, broken;
@@ -30,7 +31,16 @@ json_t *promise_json(const Control__Promise *p)
 	json_object_set_new(o, "since", json_time(p->since));
 	json_object_set_new(o, "severity", json_string(priority_text(p->severity)));
 	json_object_set_new(o, "because", json_text(p->because));
+	json_object_set_new(o, "flapping", json_boolean(p->flapping));
 	return o;
+}
+
+const char *flapping_text(const Control__Promise *p, char *text, size_t size)
+{
+	*text = '\0';
+	if (p->flapping)
+		snprintf(text, size, "flapping (%u times in %lld min): ", p->flapping, (long long)(p->flap_window / (60 * NS_PER_S)));
+	return text;
 }
 
 static unsigned assessment_index(Control__Assessment a)
@@ -40,14 +50,14 @@ static unsigned assessment_index(Control__Assessment a)
 
 static void add_row(struct table *t, const Control__Promise *p)
 {
-	char ago[32];
+	char ago[32], flapping[64];
 
 	table_cell(t, assessment_color(p->assessment), "%s", assessment_text(p->assessment));
 	table_cell(t, OUT_BOLD, "%s", p->name);
 	table_cell(t, OUT_PLAIN, "%s", p->promiser);
 	table_cell(t, OUT_DIM, "%s", ago_text(p->since, clock_wall(), ago, sizeof(ago)));
 	table_cell(t, OUT_PLAIN, "%s", priority_text(p->severity));
-	table_cell(t, OUT_PLAIN, "%s", *p->because ? p->because : "-");
+	table_cell(t, p->flapping ? OUT_YELLOW : OUT_PLAIN, "%s%s", flapping_text(p, flapping, sizeof(flapping)), *p->because ? p->because : "-");
 }
 
 static void on_promise(const Control__Answer *answer, void *user)
@@ -63,10 +73,17 @@ static void on_promise(const Control__Answer *answer, void *user)
 	if (v->any && !v->show[index])
 		return;
 	v->broken += index == 0;
-	if (v->cli->json)
-		json_array_add_take(&v->cli->out, promise_json(p));
-	else
+	if (v->cli->json) {
+		json_t *o = promise_json(p);
+
+		if (v->reliability)
+			json_object_set_new(o, "reliability", reliability_json(p));
+		json_array_add_take(&v->cli->out, o);
+	} else if (v->reliability) {
+		reliability_row(v->tables[index], p);
+	} else {
 		add_row(v->tables[index], p);
+	}
 }
 
 /* One table of three: their columns are to be aligned with one another. */
@@ -82,6 +99,8 @@ static void print_tables(struct promises_view *v)
 int cmd_promises(struct cli *cli)
 {
 	static const char *const headers[] = { "STATE", "PROMISE", "PROMISER", ">SINCE", "SEVERITY", "BECAUSE", NULL };
+	static const char *const reliability_headers[] = { "STATE", "PROMISE", "PROMISER", ">1 H", ">1 D", ">30 D", ">BREAKS", ">REPAIRS",
+		                                           ">LONGEST", ">TO MEND", "NOTE", NULL };
 	Control__Request request = CONTROL__REQUEST__INIT;
 	Control__PromisesRequest ask_promises = CONTROL__PROMISES_REQUEST__INIT;
 	struct promises_view v = { .cli = cli };
@@ -91,6 +110,8 @@ int cmd_promises(struct cli *cli)
 	v.show[1] = cli_has(cli, PROMISES_UNKNOWN);
 	v.show[2] = cli_has(cli, PROMISES_KEPT);
 	v.any = v.show[0] || v.show[1] || v.show[2];
+	v.reliability = cli_has(cli, PROMISES_RELIABILITY);
+	ask_promises.reliability = v.reliability;
 	ask_promises.patterns = cli->args;
 	ask_promises.n_patterns = cli->n_args;
 	request.ask_case = CONTROL__REQUEST__ASK_PROMISES;
@@ -98,7 +119,7 @@ int cmd_promises(struct cli *cli)
 	if (cli->json)
 		json_array_begin(&cli->out);
 	for (int i = 0; i < 3 && !cli->json; i++)
-		v.tables[i] = table_new(headers);
+		v.tables[i] = table_new(v.reliability ? reliability_headers : headers);
 	status = ask(cli, &request, on_promise, &v);
 	if (cli->json)
 		json_array_end(&cli->out);

@@ -52,6 +52,8 @@ static json_t *transition_json(const Control__Transition *t)
 	json_object_set_new(o, "to", json_string(assessment_text(t->to)));
 	json_object_set_new(o, "severity", json_string(priority_text(t->severity)));
 	json_object_set_new(o, "because", json_text(t->because));
+	if (t->repaired)
+		json_object_set_new(o, "repaired", json_true());
 	return o;
 }
 
@@ -111,6 +113,8 @@ static void print_transition(const struct out *o, const Control__Transition *t)
 	printf(" (");
 	out_text(t->promiser);
 	printf(")  %s -> %s%s%s", assessment_text(t->from), out_on(o, color), assessment_text(t->to), out_off(o, color));
+	if (t->repaired)
+		printf(" (repaired)");
 	if (*t->because) {
 		printf("  ");
 		out_text(t->because);

@@ -21,6 +21,7 @@ static const struct cli_option promises_options[] = {
 	{ 0, "broken", NULL, "only those that are broken", PROMISES_BROKEN },
 	{ 0, "kept", NULL, "only those that are kept", PROMISES_KEPT },
 	{ 0, "unknown", NULL, "only those that are unknown", PROMISES_UNKNOWN },
+	{ 0, "reliability", NULL, "how well each was kept over 1 h, 1 d and 30 d", PROMISES_RELIABILITY },
 	{ 0, NULL, NULL, NULL, 0 },
 };
 

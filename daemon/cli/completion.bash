@@ -38,7 +38,7 @@ _kith()
 		case $command in
 		watch) common+=" --for --count --samples --records --transitions" ;;
 		top) common+=" --for --count" ;;
-		promises) common+=" --broken --kept --unknown" ;;
+		promises) common+=" --broken --kept --unknown --reliability" ;;
 		check) common+=" --explain" ;;
 		esac
 		COMPREPLY=($(compgen -W "$common" -- "$cur"))

@@ -17,6 +17,7 @@ kith_SOURCES = \
 	daemon/cli/commands.c \
 	daemon/cli/json.c \
 	daemon/cli/options.c \
+	daemon/cli/reliability.c \
 	daemon/cli/out.c daemon/cli/out.h \
 	daemon/cli/signals.c daemon/cli/signals.h \
 	daemon/cli/status.h \

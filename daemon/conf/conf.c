@@ -13,7 +13,7 @@
 #include "conf/parse.h"
 
 enum { KEY_INTERVAL, KEY_STEADY_INTERVAL, KEY_LOG_LEVEL, KEY_TAGS, KEY_HOST, KEY_ROOT, KEY_SOCKET_GROUP, KEY_CPU_BUDGET,
-       KEY_ATTENTION_BUDGET, KEY_MAX_INSTANCES, KEY_MAX_ACTIONS, KEY_MAX_ACTION_STARTS, N_KEYS };
+       KEY_ATTENTION_BUDGET, KEY_MAX_INSTANCES, KEY_MAX_ACTIONS, KEY_MAX_ACTION_STARTS, KEY_HISTORY, N_KEYS };
 
 /* kith.conf.5 and kith.conf.example say the same; a test compares them */
 static const struct kith_option keys[N_KEYS] = {
@@ -30,6 +30,7 @@ static const struct kith_option keys[N_KEYS] = {
 	[KEY_MAX_INSTANCES] = { "max_instances", "16384", "instances a family may have", 1, 1 << 20, KITH_OPTION_NUMBER },
 	[KEY_MAX_ACTIONS] = { "max_actions", "8", "actions running at a time", 1, 256, KITH_OPTION_NUMBER },
 	[KEY_MAX_ACTION_STARTS] = { "max_action_starts", "60", "actions started in a minute", 1, 10000, KITH_OPTION_NUMBER },
+	[KEY_HISTORY] = { "history", "true", "whether the history of promises is kept", 0, 0, KITH_OPTION_BOOL },
 };
 static const char *const levels[] = { "err", "warning", "notice", "info", "debug" }; /* from CONF_LOG_ERR */
 #define N_LEVELS (sizeof(levels) / sizeof(levels[0]))
@@ -206,6 +207,7 @@ static int take_top(struct conf *c, struct top *top, struct faults *faults)
 	c->max_instances = (uint32_t)top->values[KEY_MAX_INSTANCES].number;
 	c->max_action_starts = (uint32_t)top->values[KEY_MAX_ACTION_STARTS].number;
 	c->max_actions = (uint32_t)top->values[KEY_MAX_ACTIONS].number;
+	c->history = top->values[KEY_HISTORY].number != 0;
 	if (take_level(c, &top->values[KEY_LOG_LEVEL], top->nodes[KEY_LOG_LEVEL], faults) < 0)
 		error = -EINVAL;
 	if (take_tags(c, &top->values[KEY_TAGS], top->nodes[KEY_TAGS], faults) < 0)

@@ -71,6 +71,7 @@ struct conf {
 	uint32_t max_instances;    /* a family, default 16384 */
 	uint32_t max_actions;      /* running at a time, default 8 */
 	uint32_t max_action_starts; /* in a minute, default 60 */
+	bool history;              /* of promises; read at the start alone */
 	struct conf_plugin *plugins;
 	struct conf_node **trees;  /* the parsed files */
 	size_t n_trees;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/server.h"
+#include "store/reliability.h"
 
 enum answer_kind { ANSWER_GET, ANSWER_PROMISES, ANSWER_PLUGINS, ANSWER_COST, ANSWER_EXPLAIN, ANSWER_CHECK };
 
@@ -19,6 +20,8 @@ struct answer {
 	struct instance *instance; /* NULL: the family was not entered yet */
 	uint32_t metric;
 	bool promises;             /* cost: through with the plugins */
+	struct reliability *reliability; /* promises, explain: NULL: not asked for */
+	bool added, read;          /* promises: all were added to it; it was read */
 	struct promise_explanation explanation;
 	bool explained;            /* there is one */
 	struct faults faults;
@@ -32,6 +35,7 @@ void answer_free(struct answer *a)
 	patterns_free(&a->patterns);
 	if (a->explained)
 		promise_explanation_free(&a->explanation);
+	reliability_free(a->reliability);
 	faults_free(&a->faults);
 	free(a);
 }
@@ -192,9 +196,39 @@ void answer_leave_family(struct answer *a, const struct family *family)
 
 /* ---- promises, explain ------------------------------------------------------------------------------------------ */
 
-int answer_promises(struct peer *p, char **patterns, size_t n)
+int answer_promises(struct peer *p, const Control__PromisesRequest *request)
 {
-	return answer_new_matching(p, ANSWER_PROMISES, patterns, n);
+	const char *off = request->reliability ? history_off(p->control->history) : NULL;
+	int r;
+
+	if (off) {
+		peer_say_fault(p, CONTROL__CODE__NOT_FOUND, "there is no history of promises: %.900s", off);
+		return -EINVAL;
+	}
+	r = answer_new_matching(p, ANSWER_PROMISES, request->patterns, request->n_patterns);
+	if (r < 0 || !request->reliability)
+		return r;
+	r = reliability_new(p->control->history, false, &p->answer->reliability);
+	if (r < 0) {
+		answer_free(p->answer);
+		p->answer = NULL;
+	}
+	return r;
+}
+
+/* Reads on in the history: a step is a quarter of a round. False: it failed, and that was said; *ret_more: it goes on */
+static bool step_history(struct peer *p, unsigned *work, bool *ret_more)
+{
+	int r = reliability_step(p->answer->reliability);
+
+	*work -= *work < CONTROL_WORK / 4 ? *work : CONTROL_WORK / 4;
+	*ret_more = r > 0;
+	if (r >= 0)
+		return true;
+	peer_say_fault(p, CONTROL__CODE__INTERNAL, "the history of promises cannot be read: %s", strerror(-r));
+	answer_free(p->answer);
+	p->answer = NULL;
+	return false;
 }
 
 static void promise_fill(Control__Promise *promise, const struct promise_info *info)
@@ -210,6 +244,8 @@ static void promise_fill(Control__Promise *promise, const struct promise_info *i
 	promise->body = (char *)info->body;
 	promise->place = (char *)info->place;
 	promise->repaired = info->repaired;
+	promise->flapping = info->flapping;
+	promise->flap_window = info->flapping ? FLAP_WINDOW : 0;
 }
 
 static int promise_at(const struct control *c, size_t index, struct promise_info *ret_info)
@@ -217,23 +253,60 @@ static int promise_at(const struct control *c, size_t index, struct promise_info
 	return c->promises ? promises_get(c->promises, index, ret_info) : -ENOENT;
 }
 
+static void say_promise(struct peer *p, const struct promise_info *info)
+{
+	const struct reliability_window *w = NULL;
+	Control__Promise promise = CONTROL__PROMISE__INIT;
+	Control__Answer answer = CONTROL__ANSWER__INIT;
+	Control__Reliability windows[RELIABILITY_WINDOWS], *list[RELIABILITY_WINDOWS];
+
+	promise_fill(&promise, info);
+	if (p->answer->reliability)
+		w = reliability_of(p->answer->reliability, info->name, info->promiser);
+	for (size_t i = 0; w && i < RELIABILITY_WINDOWS; i++) {
+		control__reliability__init(&windows[i]);
+		windows[i].window = w[i].length;
+		windows[i].kept = w[i].kept;
+		windows[i].broken = w[i].broken;
+		windows[i].breaks = w[i].breaks;
+		windows[i].repairs = w[i].repairs;
+		windows[i].mends = w[i].mends;
+		windows[i].mend_time = w[i].mend_time;
+		windows[i].longest = w[i].longest;
+		list[promise.n_reliability++] = &windows[i];
+	}
+	promise.reliability = list;
+	answer.is_case = CONTROL__ANSWER__IS_PROMISE;
+	answer.promise = &promise;
+	peer_say(p, &answer, false);
+}
+
+/* With reliability three times: which are asked for, what the history says of them, and then they are told. */
 static bool step_promises(struct peer *p, unsigned *work)
 {
 	struct answer *a = p->answer;
 	unsigned cost = (unsigned)a->patterns.n + 4;
 	struct promise_info info;
+	bool more;
 
+	if (a->added && !a->read) {
+		if (!step_history(p, work, &more))
+			return false;
+		a->read = !more;
+		return true;
+	}
 	*work -= *work < cost ? *work : cost;
-	if (promise_at(p->control, a->index++, &info) < 0)
-		return answer_end(p, NULL);
-	if (patterns_promise(&a->patterns, info.name, info.promiser)) {
-		Control__Promise promise = CONTROL__PROMISE__INIT;
-		Control__Answer answer = CONTROL__ANSWER__INIT;
-
-		promise_fill(&promise, &info);
-		answer.is_case = CONTROL__ANSWER__IS_PROMISE;
-		answer.promise = &promise;
-		peer_say(p, &answer, false);
+	if (promise_at(p->control, a->index++, &info) < 0) {
+		if (!a->reliability || a->added)
+			return answer_end(p, NULL);
+		a->added = true;
+		a->index = 0;
+	} else if (patterns_promise(&a->patterns, info.name, info.promiser)) {
+		if (!a->reliability || a->read)
+			say_promise(p, &info);
+		else
+			/* One that cannot be added is told without windows. */
+			reliability_add(a->reliability, info.name, info.promiser, info.assessment, info.since);
 	}
 	return true;
 }
@@ -319,9 +392,26 @@ static void say_explanation(struct peer *p, size_t index, uint32_t others)
 	explanation.evaluations = info.evaluations;
 	explanation.transitions = info.transitions;
 	explanation.actions_run = info.actions;
+	explanation.no_history = (char *)history_off(p->control->history);
+	if (!explanation.no_history)
+		explanation.no_history = (char *)"";
 	answer.is_case = CONTROL__ANSWER__IS_EXPLANATION;
 	answer.explanation = &explanation;
 	peer_say(p, &answer, false);
+}
+
+/* What the history says of it comes behind its parts; without it that is left out. */
+static void explain_history(struct peer *p, size_t index)
+{
+	struct answer *a = p->answer;
+	struct promise_info info;
+
+	if (promise_at(p->control, index, &info) < 0 || reliability_new(p->control->history, true, &a->reliability) < 0)
+		return;
+	if (reliability_add(a->reliability, info.name, info.promiser, info.assessment, info.since) == 0)
+		return;
+	reliability_free(a->reliability);
+	a->reliability = NULL;
 }
 
 int answer_explain(struct peer *p, const Control__ExplainRequest *request)
@@ -357,7 +447,34 @@ int answer_explain(struct peer *p, const Control__ExplainRequest *request)
 	}
 	p->answer->explained = true;
 	say_explanation(p, (size_t)index, others);
+	explain_history(p, (size_t)index);
 	return 0;
+}
+
+static bool step_changes(struct peer *p, unsigned *work)
+{
+	const struct reliability_change *changes;
+	bool more;
+
+	if (!step_history(p, work, &more))
+		return false;
+	if (more)
+		return true;
+	for (size_t i = 0, n = reliability_changes(p->answer->reliability, &changes); i < n; i++) {
+		Control__Change change = CONTROL__CHANGE__INIT;
+		Control__Answer answer = CONTROL__ANSWER__INIT;
+
+		change.time = changes[i].time;
+		change.from = (Control__Assessment)changes[i].from;
+		change.to = (Control__Assessment)changes[i].to;
+		change.because = changes[i].because ? changes[i].because : (char *)"";
+		change.repaired = changes[i].repaired;
+		change.lasted = changes[i].lasted;
+		answer.is_case = CONTROL__ANSWER__IS_CHANGE;
+		answer.change = &change;
+		peer_say(p, &answer, false);
+	}
+	return answer_end(p, NULL);
 }
 
 static bool step_explain(struct peer *p, unsigned *work)
@@ -369,7 +486,7 @@ static bool step_explain(struct peer *p, unsigned *work)
 
 	--*work;
 	if (a->index == a->explanation.n_parts)
-		return answer_end(p, NULL);
+		return a->reliability ? step_changes(p, work) : answer_end(p, NULL);
 	from = &a->explanation.parts[a->index++];
 	part.depth = from->depth;
 	part.text = from->text;

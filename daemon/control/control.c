@@ -221,6 +221,7 @@ static void frame_transition(struct control *c, const struct kith_transition *tr
 	message.to = (Control__Assessment)transition->to;
 	message.severity = transition->severity;
 	message.because = (char *)(transition->because ? transition->because : "");
+	message.repaired = (transition->flags & KITH_TRANSITION_REPAIRED) != 0;
 	answer.is_case = CONTROL__ANSWER__IS_TRANSITION;
 	answer.transition = &message;
 	control_frame(c, &answer);
@@ -279,6 +280,7 @@ int control_new(struct loop *l, struct model *m, struct promises *p, const struc
 	c->promises = p;
 	c->daemon = *d;
 	c->fd = -1;
+	c->history = config->history;
 	c->max_clients = config->max_clients ? config->max_clients : CONTROL_MAX_CLIENTS;
 	c->max_queue = config->max_queue ? config->max_queue : CONTROL_MAX_QUEUE;
 	c->observer = (struct model_observer){ .user = c, .on_family = on_family, .on_instance = on_instance,

@@ -8,6 +8,7 @@
 #include "loop/loop.h"
 #include "model/model.h"
 #include "promises/promises.h"
+#include "store/history.h"
 
 struct control;
 
@@ -42,6 +43,7 @@ struct control_config {
 	const char *path;     /* of the socket */
 	size_t max_clients;   /* default 64 */
 	size_t max_queue;     /* bytes a client, default 1 MiB */
+	struct history *history; /* of promises; NULL: none. Outlives the server */
 };
 
 int control_new(struct loop *l, struct model *m, struct promises *p, const struct control_daemon *d,

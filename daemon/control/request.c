@@ -102,7 +102,7 @@ void request_handle(struct peer *p, const Control__Request *request)
 	else if (request->ask_case == CONTROL__REQUEST__ASK_WATCH)
 		r = watch_start(p, request->watch);
 	else if (request->ask_case == CONTROL__REQUEST__ASK_PROMISES)
-		r = answer_promises(p, request->promises->patterns, request->promises->n_patterns);
+		r = answer_promises(p, request->promises);
 	else if (request->ask_case == CONTROL__REQUEST__ASK_EXPLAIN)
 		r = answer_explain(p, request->explain);
 	else if (request->ask_case == CONTROL__REQUEST__ASK_PLUGINS)

@@ -48,6 +48,7 @@ struct control {
 	struct loop *loop;
 	struct model *model;
 	struct promises *promises; /* NULL: none */
+	struct history *history;   /* NULL: none */
 	struct control_daemon daemon;
 	size_t max_clients, max_queue;
 	char *path; /* NULL: does not listen (tests) */
@@ -88,7 +89,7 @@ void request_handle(struct peer *p, const Control__Request *request);
 
 /* answer.c: answers that come by the piece */
 int answer_get(struct peer *p, char **patterns, size_t n);
-int answer_promises(struct peer *p, char **patterns, size_t n);
+int answer_promises(struct peer *p, const Control__PromisesRequest *request);
 int answer_plugins(struct peer *p);
 int answer_cost(struct peer *p);
 int answer_explain(struct peer *p, const Control__ExplainRequest *request);

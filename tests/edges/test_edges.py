@@ -20,9 +20,9 @@ MAY = {
     "conf": ["base", "plugins/plugin.h"],
     "host": ["base", "loop", "model", "source", "conf", "plugins/plugin.h"],
     "promises": ["base", "model", "plugins/plugin.h"],
-    "control": ["base", "loop", "model", "promises"],
+    "control": ["base", "loop", "model", "promises", "store"],
     "cli": ["base", "daemon/control/client.h", "daemon/control/control.pb-c.h"],
-    "store": ["base", "model"],
+    "store": ["base", "model", "plugins/plugin.h"],
     "plugin": ["plugins/plugin.h"],
     "exporter": ["plugins/plugin.h"],
 }

@@ -485,7 +485,7 @@ static const struct example loaded[] = {
 	  "kith.conf:1:1: unknown key \"colour\"\n"
 	  "    colour = red\n"
 	  "    ^~~~~~ known here: interval, steady_interval, log_level, tags, host, root, socket_group, cpu_budget, attention_budget, "
-	  "max_instances, max_actions, max_action_starts, plugin, exporter\n" },
+	  "max_instances, max_actions, max_action_starts, history, plugin, exporter\n" },
 	{ "plugin = df",
 	  "kith.conf:1:10: plugin wants a section, found the string \"df\"\n"
 	  "    plugin = df\n"

@@ -218,12 +218,12 @@ END_TEST
 START_TEST(promises)
 {
 	static const char *const keys[] = { "name", "promiser", "promisees", "assessment", "since", "severity",
-		"because", NULL };
+		"because", "flapping", NULL };
 	json_t *all = run_json("./kith promises --json", 1), *o = json_array_get(all, 1);
 
 	ck_assert_uint_eq(json_array_size(all), 3);
 	expect_keys(o, keys);
-	ck_assert_uint_eq(json_object_size(o), 7);
+	ck_assert_uint_eq(json_object_size(o), 8);
 	ck_assert_str_eq(text_of(o, "assessment"), "broken");
 	ck_assert_str_eq(text_of(o, "severity"), "critical");
 	ck_assert_uint_eq(json_array_size(json_object_get(o, "promisees")), 2);

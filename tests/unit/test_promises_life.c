@@ -62,13 +62,14 @@ START_TEST(test_action_limit)
 	}
 	put(w, "df", "/", "free_percent", 42, 20);
 	ck_assert_uint_eq(w->n_actions, 2);
-	ck_assert_uint_eq(w->n_records, 2);
+	ck_assert_uint_eq(w->n_records, 3);
 	ck_assert_str_eq(w->records[0], "b.p: /bin/mend failed with exit status 1");
+	ck_assert_ptr_nonnull(strstr(w->records[2], "flaps"));
 	ck_assert_uint_eq(w->priorities[0], KITH_WARNING);
 	ck_assert_uint_eq(world_info(w, 0).failures, 2);
 	ck_assert_int_eq(w->armed, S(61));
 	world_time(w, S(61));
-	ck_assert_str_eq(w->records[2], "b.p: held back 3 runs of /bin/mend: at most 2 per 60 s");
+	ck_assert_str_eq(w->records[3], "b.p: held back 3 runs of /bin/mend: at most 2 per 60 s");
 	ck_assert_uint_eq(w->n_actions, 2); /* kept now: none is due */
 	put(w, "df", "/", "free_percent", 4, 62);
 	ck_assert_uint_eq(w->n_actions, 3);

@@ -1,0 +1,11 @@
+libkith_a_SOURCES += daemon/store/history.c daemon/store/history.h daemon/store/history_impl.h \
+	daemon/store/history_line.c daemon/store/history_line.h \
+	daemon/store/history_read.c \
+	daemon/store/compact.c \
+	daemon/store/reliability.c daemon/store/reliability.h
+
+check_PROGRAMS += tests/unit/test_history
+TESTS += tests/unit/test_history
+tests_unit_test_history_SOURCES = tests/unit/test_history.c tests/unit/history_help.h
+tests_unit_test_history_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_history_LDADD = $(TEST_LIBS)
