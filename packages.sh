@@ -4,8 +4,9 @@
 packages_build="gcc make autoconf automake pkg-config libc6-dev libev-dev libprotobuf-c-dev protobuf-c-compiler
 	libjansson-dev libtre-dev uthash-dev"
 packages_test="check python3 iproute2 binutils mandoc libc6-dbg valgrind clang libclang-rt-dev tmux
-	monitoring-plugins-basic"
-packages_peers="collectd-core netdata-core pcp monit prometheus-node-exporter strace s6 systemd-container"
+	monitoring-plugins-basic shellcheck dash curl msmtp python3-aiosmtpd"
+packages_peers="collectd-core netdata-core pcp monit prometheus-node-exporter strace s6 systemd-container
+	puppet-agent ansible-core git cfengine3 prometheus-alertmanager"
 
 packages_missing()
 {

@@ -1,5 +1,6 @@
 # The daemon as a whole, started and looked at from outside. Its tests are in Python, of the standard library alone.
 HOST_TESTS = \
+	tests/host/test_actions.py \
 	tests/host/test_bounds.py \
 	tests/host/test_language.py \
 	tests/host/test_promised.py \
@@ -11,7 +12,7 @@ HOST_TESTS = \
 	tests/host/test_third_party.py \
 	tests/host/test_valgrind.py
 TESTS += $(HOST_TESTS)
-EXTRA_DIST += $(HOST_TESTS) tests/lib/kithtest.py
+EXTRA_DIST += $(HOST_TESTS) tests/lib/actiontest.py tests/lib/kithtest.py
 
 # Plugins under test: built, never installed
 check_PROGRAMS += tests/host/plugins/probe.so
