@@ -12,6 +12,7 @@
 #include "host/spawn.h"
 #include "loop/loop.h"
 #include "model/model.h"
+#include "promises/notices.h"
 #include "promises/promises.h"
 #include "source/file.h"
 #include "source/netlink.h"
@@ -72,6 +73,10 @@ struct daemon {
 	struct model_observer observer;
 	struct action *actions; /* that run */
 	unsigned n_actions;
+	/* notified.c */
+	struct notices *notices;
+	struct loop_watch *notice_timer;
+	struct delivery *deliveries; /* that run */
 	/* reload.c */
 	struct loop_watch *conf_reload;
 	struct file_sub *conf_subs[2];
@@ -98,6 +103,12 @@ int promised_read(const struct options *o, struct promises_file **ret_files, siz
 void promised_free_files(struct promises_file *files, size_t n);
 void promised_load(struct daemon *d);
 void promised_facts(struct daemon *d, const struct conf *conf, struct promises_facts *ret_facts);
+
+/* notified.c: what people are told */
+int notified_start(struct daemon *d);
+void notified_stop(struct daemon *d);
+int notified_configure(struct daemon *d, const struct conf *conf);
+int notified_names(struct promises *p, const struct conf *conf);
 
 /* facts.c: what promises may ask about the host */
 void host_facts_read(struct host_facts *f, const struct conf *conf);

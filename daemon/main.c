@@ -36,6 +36,7 @@ static void jump_cb(int64_t jump, void *user)
 	log_notice("the clock was set by %+.3f s, or the machine slept", (double)jump / 1e9);
 	history_jump(d->history);
 	promises_jump(d->promises, jump);
+	notices_jump(d->notices, jump);
 }
 
 static void tick_cb(int64_t now, void *user)

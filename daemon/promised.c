@@ -341,6 +341,8 @@ int promised_start(struct daemon *d)
 	r = promises_new(d->model, &driver, &facts, &d->promises);
 	if (r == 0)
 		r = promises_limit_actions(d->promises, d->conf->max_action_starts, 60 * NS_PER_S);
+	if (r == 0)
+		r = notified_start(d);
 	if (r < 0)
 		return r;
 	/* Watched before they are read: what comes in between is seen. */
@@ -373,6 +375,7 @@ void promised_stop(struct daemon *d)
 	}
 	if (d->observer.user)
 		model_unobserve(d->model, &d->observer);
+	notified_stop(d);
 	promises_free(d->promises);
 	d->promises = NULL;
 	loop_remove(d->loop, d->promise_timer);

@@ -51,6 +51,8 @@ static void reload_conf(struct daemon *d)
 	promises_set_facts(d->promises, &facts);
 	if (promises_limit_actions(d->promises, conf->max_action_starts, 60 * NS_PER_S) < 0)
 		log_err("max_action_starts stays as it was: out of memory");
+	if (notified_configure(d, conf) < 0)
+		log_err("who is notified stays as it was: out of memory");
 	conf_free(old);
 }
 

@@ -69,6 +69,8 @@ static int check_promises(struct daemon *d, struct faults *faults)
 		return r;
 	promised_facts(d, d->conf, &facts);
 	r = promises_new(d->model, &driver, &facts, &d->promises);
+	if (r == 0)
+		r = notified_names(d->promises, d->conf);
 	if (r == 0 && d->options.explain)
 		r = promises_describe(d->promises, files, n, faults, &text);
 	else if (r == 0)

@@ -198,6 +198,7 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 	model_transition(p->model, &t);
 	if (broke)
 		flapping_broke(pr, time);
+	listen_changed(pr, time);
 	if (pr->n_actions && !pr->dead)
 		actions_transition(pr, from, time, t.because);
 	buf_free(&p->line);
@@ -209,7 +210,7 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 void promise_assess(struct promise *pr, int64_t time)
 {
 	const struct rule *r = pr->live->rule;
-	bool passes_on = r->dependents && pr->assessed_blocked != (pr->blocked != NULL);
+	bool unblocked = pr->assessed_blocked != (pr->blocked != NULL), first = !pr->assessed;
 
 	pr->assessed = true;
 	pr->assessed_blocked = pr->blocked != NULL;
@@ -234,7 +235,9 @@ void promise_assess(struct promise *pr, int64_t time)
 		break;
 	}
 	/* Unknown for another reason than before is no transition, and yet it is or is no obstacle to others. */
-	if (passes_on)
+	if (first || unblocked)
+		listen_changed(pr, time);
+	if (unblocked && r->dependents)
 		depends_changed(pr->engine, r, time);
 	promise_schedule(pr);
 }

@@ -421,6 +421,7 @@ void promise_end(struct promise *pr)
 	pr->ending = false;
 	p->index_valid = false;
 	pr->dead = true;
+	listen_ended(pr);
 	heap_remove(p, pr);
 	actions_forget(p, pr);
 	if (pr->tree)

@@ -2,21 +2,19 @@
  * between 08:00 and 20:00 on mon..fri: the host's local time. Pure functions of the time that is given, and of the time zone of the process.
  * The day is that of the beginning: 22:00 to 06:00 on fri ends on Saturday morning.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "promises/calendar.h"
 #include "promises/engine.h"
-
-#define DAY (24 * 3600)
-#define ALL_DAYS 0x7fu
 
 static const char *const day_names[] = { "sun", "mon", "tue", "wed", "thu", "fri", "sat" };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-/* 08:00, 23:59:30, 24:00 as an end; -1: no such time */
-static int clock_read(const char *text)
+int calendar_clock(const char *text)
 {
 	int parts[3] = { 0 }, n = 0;
 
@@ -38,7 +36,7 @@ static int clock_read(const char *text)
 
 static bool take_clock(struct parser *p, int *ret_seconds)
 {
-	int seconds = p->token.kind == TOKEN_NAME ? clock_read(p->token.text) : -1;
+	int seconds = p->token.kind == TOKEN_NAME ? calendar_clock(p->token.text) : -1;
 
 	if (seconds < 0) {
 		parser_expected(p, "a time of day", "between 08:00 and 20:00 on mon..fri");
@@ -57,22 +55,54 @@ static int day_number(const char *text, size_t length)
 	return -1;
 }
 
-/* mon, or mon..fri; false: told */
-static bool take_days(struct parser *p, unsigned *days)
+/* mon, or mon..fri */
+static bool day_range(const char *text, size_t length, unsigned *days)
 {
-	const struct token *t = &p->token;
-	const char *dots = t->kind == TOKEN_WORD ? strstr(t->text, "..") : NULL;
-	int first = t->kind == TOKEN_WORD ? day_number(t->text, dots ? (size_t)(dots - t->text) : t->text_length) : -1;
-	int last = dots ? day_number(dots + 2, strlen(dots + 2)) : first;
+	const char *dots = memmem(text, length, "..", 2);
+	int first = day_number(text, dots ? (size_t)(dots - text) : length);
+	int last = dots ? day_number(dots + 2, (size_t)(text + length - dots - 2)) : first;
 
-	if (first < 0 || last < 0) {
-		parser_expected(p, "a day: sun, mon, tue, wed, thu, fri or sat", "on mon..fri, sun");
+	if (first < 0 || last < 0)
 		return false;
-	}
 	for (int i = first;; i = (i + 1) % 7) {
 		*days |= 1u << i;
 		if (i == last)
 			break;
+	}
+	return true;
+}
+
+int calendar_days(const char *text, unsigned *ret_days)
+{
+	unsigned days = 0;
+
+	if (!strcmp(text, "day")) {
+		*ret_days = CALENDAR_ALL_DAYS;
+		return 0;
+	}
+	for (;; text++) {
+		size_t n = strcspn(text, ",");
+
+		while (*text == ' ')
+			text++, n--;
+		if (!day_range(text, n, &days))
+			return -EINVAL;
+		text += n;
+		if (!*text)
+			break;
+	}
+	*ret_days = days;
+	return 0;
+}
+
+/* False: told */
+static bool take_days(struct parser *p, unsigned *days)
+{
+	const struct token *t = &p->token;
+
+	if (t->kind != TOKEN_WORD || !day_range(t->text, t->text_length, days)) {
+		parser_expected(p, "a day: sun, mon, tue, wed, thu, fri or sat", "on mon..fri, sun");
+		return false;
 	}
 	parser_next(p);
 	return true;
@@ -92,7 +122,7 @@ struct expr *calendar_parse(struct parser *p)
 		return parser_expected(p, "\"and\"", "between 08:00 and 20:00 on mon..fri");
 	if (!take_clock(p, &e->until))
 		return NULL;
-	if (e->from == e->until || e->from == DAY) {
+	if (e->from == e->until || e->from == CALENDAR_DAY) {
 		parser_fault(p, e->at, p->end - e->at, "all day is between 00:00 and 24:00", "nothing is between these");
 		return NULL;
 	}
@@ -104,7 +134,7 @@ struct expr *calendar_parse(struct parser *p)
 				return NULL;
 		while (parser_take_mark(p, ','));
 	} else {
-		e->days = ALL_DAYS;
+		e->days = CALENDAR_ALL_DAYS;
 	}
 	e->width = p->end - e->at;
 	return e;
@@ -127,7 +157,28 @@ static int64_t moment(const struct tm *tm, int days, int seconds)
 	return t == (time_t)-1 ? INT64_MAX : (int64_t)t * NS_PER_S;
 }
 
+int64_t calendar_moment(int64_t now, int days, int seconds)
+{
+	time_t t = (time_t)(now / NS_PER_S);
+	struct tm tm;
+
+	return localtime_r(&t, &tm) ? moment(&tm, days, seconds) : INT64_MAX;
+}
+
+unsigned calendar_weekday(int64_t now)
+{
+	time_t t = (time_t)(now / NS_PER_S);
+	struct tm tm;
+
+	return localtime_r(&t, &tm) ? (unsigned)tm.tm_wday : 0;
+}
+
 bool calendar_holds(const struct expr *e, int64_t now, int64_t *ret_next)
+{
+	return calendar_window(e->from, e->until, e->days, now, ret_next);
+}
+
+bool calendar_window(int from, int until, unsigned days, int64_t now, int64_t *ret_next)
 {
 	time_t seconds = (time_t)(now / NS_PER_S);
 	int64_t next = INT64_MAX;
@@ -138,19 +189,19 @@ bool calendar_holds(const struct expr *e, int64_t now, int64_t *ret_next)
 		return false;
 	/* From yesterday, whose night may reach into today, to the same day of the next week */
 	for (int day = -1; day <= 8; day++) {
-		int64_t from, until;
+		int64_t begin, end;
 
-		if (!(e->days & 1u << (tm.tm_wday + day + 7) % 7))
+		if (!(days & 1u << (tm.tm_wday + day + 7) % 7))
 			continue;
-		from = moment(&tm, day, e->from);
-		until = moment(&tm, e->until > e->from ? day : day + 1, e->until);
+		begin = moment(&tm, day, from);
+		end = moment(&tm, until > from ? day : day + 1, until);
 		/* As 24:00 of one day is 00:00 of the next, what ends and begins at once goes on. */
-		if (from <= now && now < until)
+		if (begin <= now && now < end)
 			holds = true;
-		if (from > now && from < next)
-			next = from;
-		if (until > now && until < next)
-			next = until;
+		if (begin > now && begin < next)
+			next = begin;
+		if (end > now && end < next)
+			next = end;
 	}
 	*ret_next = next == INT64_MAX ? 0 : next;
 	return holds;
@@ -158,7 +209,7 @@ bool calendar_holds(const struct expr *e, int64_t now, int64_t *ret_next)
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
-static void word_clock(struct buf *b, int seconds)
+void calendar_word_clock(struct buf *b, int seconds)
 {
 	buf_printf(b, "%02d:%02d", seconds / 3600, seconds / 60 % 60);
 	if (seconds % 60)
@@ -174,24 +225,30 @@ static int run_length(unsigned days, int first)
 	return n;
 }
 
-void word_calendar(struct buf *b, const struct expr *e)
+void calendar_word_days(struct buf *b, unsigned days)
 {
-	const char *between = " on ";
+	const char *between = "";
 
-	buf_puts(b, "between ");
-	word_clock(b, e->from);
-	buf_puts(b, " and ");
-	word_clock(b, e->until);
-	if (e->days == ALL_DAYS)
-		return;
 	for (int i = 1; i <= 7; i++) { /* weeks begin on Monday */
-		int day = i % 7, n = run_length(e->days, day);
+		int day = i % 7, n = run_length(days, day);
 
-		if (!n || e->days & 1u << (day + 6) % 7)
+		if (!n || days & 1u << (day + 6) % 7)
 			continue;
 		buf_printf(b, "%s%s", between, day_names[day]);
 		if (n > 1)
 			buf_printf(b, "%s%s", n > 2 ? ".." : ", ", day_names[(day + n - 1) % 7]);
 		between = ", ";
 	}
+}
+
+void word_calendar(struct buf *b, const struct expr *e)
+{
+	buf_puts(b, "between ");
+	calendar_word_clock(b, e->from);
+	buf_puts(b, " and ");
+	calendar_word_clock(b, e->until);
+	if (e->days == CALENDAR_ALL_DAYS)
+		return;
+	buf_puts(b, " on ");
+	calendar_word_days(b, e->days);
 }

@@ -168,6 +168,7 @@ struct promise {
 	size_t heap_index;
 	struct node *held;    /* nodes whose window moves with time */
 	struct node *times;   /* EXPR_BETWEEN */
+	void *mark;           /* the listener's */
 	unsigned n_joining;
 	struct action_state *actions;
 	unsigned n_actions, n_running;
@@ -208,8 +209,11 @@ struct facts {
 struct promises {
 	struct model *model;
 	struct promises_driver driver;
+	struct promises_listener listener; /* functions may be NULL */
 	struct model_observer observer;
 	struct facts facts;
+	char **receivers;     /* NULL: not known */
+	size_t n_receivers;
 	struct rules rules;
 	struct topic *topics;
 	struct promise **heap;
@@ -252,6 +256,12 @@ int rules_read(const struct promises *p, const struct promises_file *files, size
 int facts_copy(struct facts *to, const struct promises_facts *from); /* in place of what *to holds, which stays on -ENOMEM */
 void facts_free(struct facts *f);
 bool facts_hold(const struct facts *f, const struct expr *e);
+
+/* ---- listen.c */
+void listen_changed(struct promise *pr, int64_t time);
+void listen_ended(struct promise *pr);
+void receivers_check(const struct promises *p, const struct rule *r, struct faults *faults); /* warns of those that `tell` names and nobody defines */
+void receivers_free(struct promises *p);
 
 /* ---- records.c */
 void records_begin(struct promises *p, struct node *node); /* an EXPR_RECORDS is bound */

@@ -205,7 +205,8 @@ static bool parse_promiser(struct parser *p)
 }
 
 /* Comma-separated words */
-static bool parse_words(struct parser *p, const char *what, const char *const **ret_words, unsigned *ret_n)
+/* `places`: where each stands; NULL: nobody asks */
+static bool parse_words(struct parser *p, const char *what, const char *const **ret_words, unsigned *ret_n, struct tell_place *places)
 {
 	const char **words = parser_take(p, PROMISEES_MAX * sizeof(*words));
 	unsigned n = 0;
@@ -221,12 +222,22 @@ static bool parse_words(struct parser *p, const char *what, const char *const **
 			parser_fault(p, t->at, t->length, NULL, "more than %d words", PROMISEES_MAX);
 			return false;
 		}
+		if (places)
+			places[n] = (struct tell_place){ t->at, t->length };
 		words[n++] = t->text;
 		parser_next(p);
 	} while (parser_take_mark(p, ','));
 	*ret_words = words;
 	*ret_n = n;
 	return true;
+}
+
+static bool parse_tell(struct parser *p, struct rule *r)
+{
+	struct tell_place *places = parser_take(p, PROMISEES_MAX * sizeof(*places));
+
+	r->tell_places = places;
+	return places && parse_words(p, "a word: whom to tell", &r->tells, &r->n_tells, places);
 }
 
 const char *parser_written(struct parser *p, size_t at, size_t end)
@@ -442,7 +453,7 @@ static bool statement(struct parser *p, size_t which)
 	case 0:
 		return parse_promiser(p);
 	case 1:
-		return parse_words(p, "a word: who it is promised to", &r->promisees, &r->n_promisees);
+		return parse_words(p, "a word: who it is promised to", &r->promisees, &r->n_promisees, NULL);
 	case 2:
 		return parse_keep(p);
 	case 3:
@@ -456,7 +467,7 @@ static bool statement(struct parser *p, size_t which)
 	case 7:
 		return facts_parse(p, &r->only);
 	case 8:
-		return parse_words(p, "a word: whom to tell", &r->tells, &r->n_tells);
+		return parse_tell(p, r);
 	case 9:
 		return parse_depends(p);
 	case 10:

@@ -3,7 +3,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/assess.c \
 	promises/attention.c \
 	promises/binding.c \
-	promises/calendar.c \
+	promises/calendar.c promises/calendar.h \
 	promises/condition.c \
 	promises/depends.c \
 	promises/engine.h \
@@ -14,6 +14,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/flapping.c \
 	promises/grammar.c promises/grammar.h \
 	promises/lets.c \
+	promises/listen.c \
 	promises/mend.c \
 	promises/promises.c \
 	promises/queue.c \
@@ -26,6 +27,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/topics.c \
 	promises/typing.c promises/typing.h \
 	promises/window.c promises/window.h \
+	promises/when.c \
 	promises/wording.c
 
 check_PROGRAMS += tests/unit/test_promises tests/unit/test_promises_bad
@@ -100,3 +102,12 @@ tests_unit_test_windows_LDADD = $(TEST_LIBS)
 EXTRA_PROGRAMS += tests/bench/bench_windows
 tests_bench_bench_windows_SOURCES = tests/bench/bench_windows.c
 tests_bench_bench_windows_LDADD = $(LIBKITH_LIBS)
+
+# What a person is told
+libkith_a_SOURCES += promises/notices.h promises/notices_impl.h promises/notices.c promises/notices_message.c promises/notices_quiet.c \
+	promises/notices_route.c promises/notices_send.c
+check_PROGRAMS += tests/unit/test_notices
+TESTS += tests/unit/test_notices
+tests_unit_test_notices_SOURCES = tests/unit/test_notices.c tests/unit/notices_help.h tests/unit/promise_help.h
+tests_unit_test_notices_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_notices_LDADD = $(TEST_LIBS)

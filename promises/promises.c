@@ -99,6 +99,7 @@ void promises_free(struct promises *p)
 		free(run);
 	}
 	facts_free(&p->facts);
+	receivers_free(p);
 	free(p->heap);
 	free(p->starts);
 	free(p->work);
@@ -193,6 +194,7 @@ int rules_read(const struct promises *p, const struct promises_file *files, size
 		t.length = r->file->length;
 		check_duplicate(faults, names, r);
 		typing_check(&t, r);
+		receivers_check(p, r, faults);
 	}
 	depends_check(rules, names, faults);
 	for (struct rule *r = rules->first; r; r = r->next)
@@ -383,6 +385,19 @@ static int index_make(struct promises *p)
 	return 0;
 }
 
+void promise_look(const struct promise *pr, struct promise_info *ret_info)
+{
+	const struct rule *r = pr->live->rule;
+
+	*ret_info = (struct promise_info){
+		.name = r->name, .promiser = pr->promiser, .promisees = r->promisees, .n_promisees = r->n_promisees,
+		.assessment = pr->assessment, .since = pr->since, .severity = r->severity, .because = "", .body = r->body_text, .place = "",
+		.repaired = pr->assessment == KITH_KEPT && pr->repaired, .flapping = flapping_count(pr), .tells = r->tells, .n_tells = r->n_tells,
+		.promise = (struct promise *)(uintptr_t)pr, .evaluations = pr->evaluations, .cpu_ns = pr->cpu_ns,
+		.transitions = pr->transitions, .actions = pr->started, .failures = pr->failures,
+	};
+}
+
 int promises_get(const struct promises *p_, size_t index, struct promise_info *ret_info)
 {
 	/* The index and the texts are made when asked for: nothing that a caller could see of the engine's state. */
@@ -402,12 +417,8 @@ int promises_get(const struct promises *p_, size_t index, struct promise_info *r
 	buf_printf(&p->place, "%s:%u", r->path, r->line);
 	if (p->because.failed || p->place.failed)
 		return -ENOMEM;
-	*ret_info = (struct promise_info){
-		.name = r->name, .promiser = pr->promiser, .promisees = r->promisees, .n_promisees = r->n_promisees,
-		.assessment = pr->assessment, .since = pr->since, .severity = r->severity, .because = buf_text(&p->because),
-		.body = r->body_text, .place = buf_text(&p->place), .repaired = pr->assessment == KITH_KEPT && pr->repaired, .flapping = flapping_count(pr),
-		.evaluations = pr->evaluations, .cpu_ns = pr->cpu_ns, .transitions = pr->transitions, .actions = pr->started,
-		.failures = pr->failures,
-	};
+	promise_look(pr, ret_info);
+	ret_info->because = buf_text(&p->because);
+	ret_info->place = buf_text(&p->place);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "model/model.h"
 
 struct promises;
+struct promise; /* one of them, from its first assessment to its end */
 
 /* What the daemon does for the engine */
 struct promise_action {
@@ -103,11 +104,37 @@ struct promise_info {
 	const char *place;    /* file:line */
 	bool repaired;        /* the last mending followed an action */
 	unsigned flapping;    /* how often it broke in the last 10 min; 0: it does not flap */
+	const char *const *tells; /* whom its `tell` names */
+	size_t n_tells;
+	struct promise *promise;
 	/* what it costs */
 	uint64_t evaluations, cpu_ns, transitions, actions, failures; /* cpu_ns: estimated: the first evaluations, then every 64th */
 };
 size_t promises_count(const struct promises *p);
 int promises_get(const struct promises *p, size_t index, struct promise_info *ret_info); /* -ENOENT past the end */
+/* The same of one, without `because` and `place`: cheap, and good within a listener's call */
+void promise_look(const struct promise *pr, struct promise_info *ret_info);
+const char *promise_because(struct promise *pr); /* valid until the engine is called again */
+/* The broken promise, at the end of the chain, on account of which this one is unknown; NULL: it is not, or not for that */
+struct promise *promise_root(const struct promise *pr);
+/* Something of the listener's beside a promise; NULL at first */
+void *promise_mark(const struct promise *pr);
+void promise_set_mark(struct promise *pr, void *mark);
+void promises_each(struct promises *p, void (*fn)(struct promise *pr, void *user), void *user);
+
+/*
+ * Hears of each promise: `changed` when it is assessed for the first time, on each transition, and when what keeps it unknown changes (perhaps twice
+ * for one change); `ended` when it is taken out or its promiser ends. It may look, and must not call the engine otherwise.
+ */
+struct promises_listener {
+	void *user;
+	void (*changed)(struct promise *pr, int64_t time, void *user);
+	void (*ended)(struct promise *pr, int64_t time, void *user);
+};
+void promises_listen(struct promises *p, const struct promises_listener *listener); /* NULL: nobody listens any more */
+/* The names that `tell` may have, for warnings at the next load; `zone` is always one. NULL: not known, none is warned of. Copied. */
+int promises_set_receivers(struct promises *p, const char *const *names, size_t n);
+
 const char *assessment_name(enum kith_assessment a); /* "unknown" "kept" "broken" */
 const char *severity_name(enum kith_priority s);     /* emergency alert critical error warning notice info debug */
 

@@ -139,6 +139,11 @@ struct dependency {
 	struct dependency *next_dependent; /* of those on `on` */
 };
 
+/* Where a word of `tell` stands in the file */
+struct tell_place {
+	size_t at, width;
+};
+
 /* One promise as written: a promise for each of its promiser's instances, or one */
 struct rule {
 	struct arena arena;
@@ -154,6 +159,7 @@ struct rule {
 	const char *const *promisees;
 	unsigned n_promisees;
 	const char *const *tells;
+	const struct tell_place *tell_places; /* of each */
 	unsigned n_tells;
 	struct expr *only; /* over facts; NULL: everywhere */
 	struct dependency *depends, *dependents;

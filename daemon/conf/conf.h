@@ -57,6 +57,20 @@ struct conf_plugin {
 	struct conf_node *node; /* the section (owned by the conf); NULL: none */
 };
 
+/* A section notify NAME { }: whom promises are told to, and how */
+struct conf_notify {
+	struct conf_notify *next;
+	char *name;
+	char **run;                /* argv, NULL-terminated, not empty; run[0] is absolute */
+	char **promises;           /* patterns, NULL-terminated; n_promises 0: all */
+	size_t n_promises;
+	char *user;                /* NULL: the daemon's own */
+	enum kith_priority severity; /* and worse */
+	int64_t wait, repeat, unknown, timeout; /* ns; repeat and unknown 0: never */
+	bool kept;
+	struct conf_node *node;    /* the section (owned by the conf) */
+};
+
 struct conf {
 	int64_t interval;          /* 10 s; 100 ms to 1 h */
 	int64_t steady_interval;   /* 10 s; 100 ms to 1 h */
@@ -73,6 +87,7 @@ struct conf {
 	uint32_t max_action_starts; /* in a minute, default 60 */
 	bool history;              /* of promises; read at the start alone */
 	struct conf_plugin *plugins;
+	struct conf_notify *notifies;
 	struct conf_node **trees;  /* the parsed files */
 	size_t n_trees;
 	struct conf_file *files;

@@ -13,6 +13,7 @@
 #define CONF_ERRORS_MAX 100         /* after that many faults the rest is not read */
 #define CONF_FILES_MAX 1024         /* files in conf.d */
 #define CONF_SECTIONS_MAX 1024      /* plugins and exporters, over all files */
+#define CONF_NOTIFY_MAX 32          /* receivers */
 #define CONF_KEYS_MAX 1024          /* keys that one of their sections says in one file */
 
 /* ---- lex.c ------------------------------------------------------------------------------------------------------ */
@@ -90,6 +91,18 @@ extern const size_t conf_n_plugin_keys;
 int conf_add_sections(struct conf *c, const struct conf_node *n, bool exporter, struct faults *faults);
 /* Fills `p` from the common keys of its section; the others wait for the plugin's descriptor (conf_options) */
 int conf_read_section(struct conf_plugin *p, struct faults *faults);
+
+/* What all kinds of sections share. `kind`: "plugin", "notify" … */
+int section_check(const struct conf_node *n, const char *kind, struct faults *faults);
+struct conf_node *section_copy(const struct conf_node *n);                       /* NULL: out of memory */
+int section_merge(struct conf_node *into, const struct conf_node *from);        /* what `from` says replaces what `into` said of the same keys */
+
+/* ---- notify.c */
+extern const struct kith_option conf_notify_keys[];
+extern const size_t conf_n_notify_keys;
+int conf_add_notifies(struct conf *c, const struct conf_node *n, struct faults *faults); /* as conf_add_sections */
+int conf_read_notify(struct conf_notify *s, struct faults *faults);
+void conf_notify_free(struct conf_notify *s);
 
 /* ---- check.c ---------------------------------------------------------------------------------------------------- */
 

@@ -23,7 +23,7 @@ const struct kith_option conf_plugin_keys[] = {
 };
 const size_t conf_n_plugin_keys = N_COMMON;
 
-static struct conf_node *node_copy(const struct conf_node *n)
+struct conf_node *section_copy(const struct conf_node *n)
 {
 	struct conf_node *copy = malloc(sizeof(*copy)), **tail;
 
@@ -37,7 +37,7 @@ static struct conf_node *node_copy(const struct conf_node *n)
 		goto fail;
 	tail = &copy->children;
 	for (const struct conf_node *c = n->children; c; c = c->next) {
-		*tail = node_copy(c);
+		*tail = section_copy(c);
 		if (!*tail)
 			goto fail;
 		tail = &(*tail)->next;
@@ -63,8 +63,7 @@ static void remove_key(struct conf_node *object, const char *key)
 	}
 }
 
-/* What `from` says replaces what `into` said of the same keys */
-static int merge(struct conf_node *into, const struct conf_node *from)
+int section_merge(struct conf_node *into, const struct conf_node *from)
 {
 	struct conf_node **tail;
 
@@ -73,7 +72,7 @@ static int merge(struct conf_node *into, const struct conf_node *from)
 	for (tail = &into->children; *tail; tail = &(*tail)->next)
 		;
 	for (const struct conf_node *c = from->children; c; c = c->next) {
-		*tail = node_copy(c);
+		*tail = section_copy(c);
 		if (!*tail)
 			return -ENOMEM;
 		tail = &(*tail)->next;
@@ -82,9 +81,8 @@ static int merge(struct conf_node *into, const struct conf_node *from)
 }
 
 /* The name, type and bounds of a section */
-static int section_check(const struct conf_node *n, bool exporter, struct faults *faults)
+int section_check(const struct conf_node *n, const char *kind, struct faults *faults)
 {
-	const char *kind = exporter ? "exporter" : "plugin";
 	char found[CONF_FOUND_MAX], shown[CONF_SHOW_MAX], hint[64];
 	size_t n_keys = 0;
 
@@ -104,7 +102,7 @@ static int section_check(const struct conf_node *n, bool exporter, struct faults
 	if (name_part_valid(n->key))
 		return 0;
 	conf_fault(faults, false, n->file, n->key_at, n->key_width, "a name is at most 63 of a-z, 0-9 and _",
-	           "\"%s\" cannot be a name of %s %s", conf_show(n->key, strlen(n->key), shown), exporter ? "an" : "a", kind);
+	           "\"%s\" cannot be a name of %s %s", conf_show(n->key, strlen(n->key), shown), *kind == 'e' ? "an" : "a", kind);
 	return -EINVAL;
 }
 
@@ -113,7 +111,7 @@ static int add_section(struct conf *c, const struct conf_node *n, bool exporter,
 	struct conf_plugin **at = &c->plugins, *p;
 	size_t n_sections = 0;
 
-	if (section_check(n, exporter, faults) < 0)
+	if (section_check(n, exporter ? "exporter" : "plugin", faults) < 0)
 		return -EINVAL;
 	while (*at && strcmp((*at)->name, n->key) != 0)
 		at = &(*at)->next, n_sections++;
@@ -124,7 +122,7 @@ static int add_section(struct conf *c, const struct conf_node *n, bool exporter,
 		return -EINVAL;
 	}
 	if (p)
-		return merge(p->node, n);
+		return section_merge(p->node, n);
 	if (n_sections >= CONF_SECTIONS_MAX) {
 		conf_fault(faults, false, n->file, n->key_at, n->key_width, NULL, "more than %d plugins and exporters",
 		           CONF_SECTIONS_MAX);
@@ -136,7 +134,7 @@ static int add_section(struct conf *c, const struct conf_node *n, bool exporter,
 	p->exporter = exporter;
 	p->enabled = true;
 	p->name = strdup(n->key);
-	p->node = node_copy(n);
+	p->node = section_copy(n);
 	*at = p;
 	return p->name && p->node ? 0 : -ENOMEM;
 }

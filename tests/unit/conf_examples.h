@@ -330,6 +330,36 @@ static const struct example bad[] = {
 };
 
 static const struct example loaded[] = {
+	{ "notify a { }",
+	  "kith.conf:1:8: notify a: run is missing\n"
+	  "    notify a { }\n"
+	  "           ^ write run = [\"/usr/share/kith/actions/mail\", \"ops@example.org\"]\n" },
+	{ "notify a { run = mail }",
+	  "kith.conf:1:18: notify a: run does not begin with an absolute path\n"
+	  "    notify a { run = mail }\n"
+	  "                     ^~~~ write its path, from '/' on\n" },
+	{ "notify a { run = /m; severity = eror; wait = 10ms; kepd = yes }",
+	  "kith.conf:1:46: wait is 10ms: the least is 1s\n"
+	  "    notify a { run = /m; severity = eror; wait = 10ms; kepd = yes }\n"
+	  "                                                 ^~~~ write a value from 1s to 1h\n"
+	  "kith.conf:1:52: unknown key \"kepd\" of notify a\n"
+	  "    notify a { run = /m; severity = eror; wait = 10ms; kepd = yes }\n"
+	  "                                                       ^~~~ did you mean \"kept\"?\n" },
+	{ "notify a { run = /m; severity = eror; promises = [\"\"] }",
+	  "kith.conf:1:33: notify a: that is no severity\n"
+	  "    notify a { run = /m; severity = eror; promises = [\"\"] }\n"
+	  "                                    ^~~~ did you mean \"error\"?\n"
+	  "kith.conf:1:50: notify a: promises holds what is no pattern\n"
+	  "    notify a { run = /m; severity = eror; promises = [\"\"] }\n"
+	  "                                                     ^~~~ such as \"web.*\", \"web\" or \"df:*\"\n" },
+	{ "notify zone { run = /m }",
+	  "kith.conf:1:8: zone means this host's neighbours: it is no receiver\n"
+	  "    notify zone { run = /m }\n"
+	  "           ^~~~ choose another name\n" },
+	{ "notify = 3",
+	  "kith.conf:1:10: notify wants a section, found the number 3\n"
+	  "    notify = 3\n"
+	  "             ^ write notify NAME { run = [...] }\n" },
 	{ "intervall = 10s",
 	  "kith.conf:1:1: unknown key \"intervall\"\n"
 	  "    intervall = 10s\n"
@@ -485,7 +515,7 @@ static const struct example loaded[] = {
 	  "kith.conf:1:1: unknown key \"colour\"\n"
 	  "    colour = red\n"
 	  "    ^~~~~~ known here: interval, steady_interval, log_level, tags, host, root, socket_group, cpu_budget, attention_budget, "
-	  "max_instances, max_actions, max_action_starts, history, plugin, exporter\n" },
+	  "max_instances, max_actions, max_action_starts, history, plugin, exporter, notify\n" },
 	{ "plugin = df",
 	  "kith.conf:1:10: plugin wants a section, found the string \"df\"\n"
 	  "    plugin = df\n"

@@ -407,7 +407,8 @@ END_TEST
 
 static const char *const known[] = { "interval", "steady_interval", "log_level", "tags", "host", "root", "socket_group", "cpu_budget",
 	                             "attention_budget", "max_instances", "max_actions", "max_action_starts",
-	                             "enabled", "isolated" }; /* the last two of sections alone */
+	                             "enabled", "isolated", "run", "wait", "repeat", "severity", "promises", "kept", "unknown", "user",
+	                             "timeout" }; /* from `enabled` on of sections alone */
 
 static char *read_source(const char *name)
 {
@@ -430,7 +431,7 @@ START_TEST(test_example)
 	ck_assert_ptr_null(c->plugins);
 	conf_free(c);
 	for (size_t i = 0; i < N(known); i++) {
-		snprintf(line, sizeof(line), "%s%s = ", i < N(known) - 2 ? "\n#" : "\n#    ", known[i]);
+		snprintf(line, sizeof(line), "%s%s = ", i < N(known) - 11 ? "\n#" : "\n#    ", known[i]);
 		ck_assert_msg(strstr(text, line), "kith.conf.example says nothing of %s", known[i]);
 	}
 	for (const char *p = text; *p; p++)
@@ -460,6 +461,40 @@ START_TEST(test_man_page)
 }
 END_TEST
 
+/* Sections of receivers: defaults, later files over earlier ones, null takes back */
+START_TEST(test_notify)
+{
+	struct faults faults = { 0 };
+	const struct conf_notify *s;
+	struct conf *c;
+
+	say("kith.conf", "notify ops { run = [/bin/mail, ops]; wait = 30s; severity = error; promises = [\"web.*\"] }\nnotify x { run = /bin/x }\n");
+	say("conf.d/a.conf", "notify ops { wait = null; repeat = 0; kept = no; user = nobody; unknown = 1h }\n");
+	ck_assert_int_eq(conf_load("kith.conf", true, &c, &faults), 0);
+	ck_assert_uint_eq(faults.n_errors + faults.n_warnings, 0);
+	s = c->notifies;
+	ck_assert_str_eq(s->name, "ops");
+	ck_assert_str_eq(s->run[0], "/bin/mail");
+	ck_assert_str_eq(s->run[1], "ops");
+	ck_assert_ptr_null(s->run[2]);
+	ck_assert_int_eq(s->wait, 10000000000);
+	ck_assert_int_eq(s->repeat, 0);
+	ck_assert_int_eq(s->unknown, 3600000000000);
+	ck_assert_int_eq(s->timeout, 30000000000);
+	ck_assert_int_eq(s->severity, KITH_ERR);
+	ck_assert_uint_eq(s->n_promises, 1);
+	ck_assert_str_eq(s->promises[0], "web.*");
+	ck_assert_str_eq(s->user, "nobody");
+	ck_assert(!s->kept);
+	s = s->next;
+	ck_assert_str_eq(s->name, "x");
+	ck_assert_int_eq(s->repeat, INT64_C(14400) * 1000000000);
+	ck_assert_int_eq(s->severity, KITH_WARNING);
+	ck_assert(s->kept && !s->user && !s->n_promises && !s->next);
+	conf_free(c);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("conf");
@@ -477,6 +512,7 @@ int main(void)
 	tcase_add_loop_test(files, test_loaded, 0, N(loaded));
 	tcase_add_test(files, test_values);
 	tcase_add_test(files, test_defaults);
+	tcase_add_test(files, test_notify);
 	tcase_add_test(files, test_conf_d);
 	tcase_add_test(files, test_load_bounds);
 	tcase_add_test(files, test_example);

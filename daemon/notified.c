@@ -1,0 +1,155 @@
+/* The driver of notices: receivers from kith.conf, deadlines, programs that deliver, the file that survives a restart. */
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "host/spawn.h"
+#include "promises/notices.h"
+
+#define DELIVERY_OUTPUT_KEEP 1024
+
+struct delivery {
+	struct delivery *next, **link; /* of those that run */
+	struct daemon *daemon;
+	struct child *child;
+	uint64_t token;
+};
+
+/* ---- deliveries -------------------------------------------------------------------------------------------------- */
+
+static void delivery_free(struct delivery *v)
+{
+	*v->link = v->next;
+	if (v->next)
+		v->next->link = v->link;
+	free(v);
+}
+
+static void delivery_ended(int status, bool timed_out, const struct child_output *output, void *user)
+{
+	struct delivery *v = user;
+	struct daemon *d = v->daemon;
+	int which = output->length[1] ? 1 : 0;
+	uint64_t token = v->token;
+
+	delivery_free(v);
+	model_set_now(d->model, loop_now(d->loop));
+	notices_sent(d->notices, token, status, timed_out, output->text[which], output->length[which], loop_now(d->loop));
+}
+
+static int send_cb(const struct notice_message *m, void *user)
+{
+	struct daemon *d = user;
+	struct delivery *v = malloc(sizeof(*v));
+	struct child_request request = { .argv = m->argv, .env = m->env, .input = m->json, .input_length = m->json_length, .timeout = m->timeout,
+		                         .user_name = m->user, .ended = delivery_ended, .keep = DELIVERY_OUTPUT_KEEP, .user = v };
+	int r;
+
+	if (!v)
+		return -ENOMEM;
+	*v = (struct delivery){ .daemon = d, .token = m->token };
+	r = child_start(&d->children, &request, &v->child);
+	if (r < 0) {
+		free(v);
+		return r;
+	}
+	v->next = d->deliveries;
+	v->link = &d->deliveries;
+	if (v->next)
+		v->next->link = &v->next;
+	d->deliveries = v;
+	return 0;
+}
+
+static void record_cb(enum kith_priority priority, const char *receiver, const char *message, int64_t now, void *user)
+{
+	struct daemon *d = user;
+	struct buf subject = BUF_INIT;
+	struct kith_record record = { .size = sizeof(record), .priority = priority, .time = now, .message = message };
+
+	buf_printf(&subject, "notify:%s", receiver);
+	record.subject = buf_text(&subject);
+	log_line(priority <= KITH_ERR ? LOG_LEVEL_ERR : LOG_LEVEL_NOTICE, "notify %s", message);
+	model_record(d->model, &record);
+	buf_free(&subject);
+}
+
+/* ---- deadlines --------------------------------------------------------------------------------------------------- */
+
+static void deadline_cb(void *user)
+{
+	struct daemon *d = user;
+
+	model_set_now(d->model, loop_now(d->loop));
+	notices_run(d->notices, loop_now(d->loop));
+}
+
+static void arm_cb(int64_t at, void *user)
+{
+	struct daemon *d = user;
+	int64_t after = at - clock_wall();
+
+	loop_timer_set(d->loop, d->notice_timer, !at ? -1 : after > 0 ? after : 0);
+}
+
+/* ---- the configuration ------------------------------------------------------------------------------------------- */
+
+/* Names, for warnings of those that `tell` names and nobody defines */
+int notified_names(struct promises *p, const struct conf *conf)
+{
+	const char *names[NOTICE_RECEIVERS_MAX + 1];
+	size_t n = 0;
+
+	for (const struct conf_notify *s = conf->notifies; s && n < NOTICE_RECEIVERS_MAX; s = s->next)
+		names[n++] = s->name;
+	return promises_set_receivers(p, names, n);
+}
+
+int notified_configure(struct daemon *d, const struct conf *conf)
+{
+	struct notice_receiver receivers[NOTICE_RECEIVERS_MAX];
+	size_t n = 0;
+	int r;
+
+	for (const struct conf_notify *s = conf->notifies; s && n < NOTICE_RECEIVERS_MAX; s = s->next)
+		receivers[n++] = (struct notice_receiver){
+			.name = s->name, .argv = (const char *const *)s->run, .patterns = (const char *const *)s->promises,
+			.n_patterns = s->n_promises, .user = s->user, .severity = s->severity, .wait = s->wait, .repeat = s->repeat,
+			.unknown = s->unknown, .timeout = s->timeout, .kept = s->kept,
+		};
+	r = notified_names(d->promises, conf);
+	return r < 0 ? r : notices_configure(d->notices, answer_host_name(conf), receivers, n, clock_wall());
+}
+
+/* ---- start and stop ---------------------------------------------------------------------------------------------- */
+
+/* After the engine was made, before it holds promises */
+int notified_start(struct daemon *d)
+{
+	struct notices_driver driver = { d, arm_cb, send_cb, record_cb, NULL };
+	int r;
+
+	r = loop_timer(d->loop, -1, 0, 0, deadline_cb, d, &d->notice_timer);
+	if (r == 0)
+		r = notices_new(d->promises, &driver, &d->notices);
+	if (r == 0)
+		r = notified_configure(d, d->conf);
+	return r;
+}
+
+void notified_stop(struct daemon *d)
+{
+	while (d->deliveries) {
+		child_forget(d->deliveries->child);
+		delivery_free(d->deliveries);
+	}
+	notices_free(d->notices);
+	d->notices = NULL;
+	loop_remove(d->loop, d->notice_timer);
+}
