@@ -111,3 +111,9 @@ TESTS += tests/unit/test_notices
 tests_unit_test_notices_SOURCES = tests/unit/test_notices.c tests/unit/notices_help.h tests/unit/promise_help.h
 tests_unit_test_notices_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_notices_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_flapping
+TESTS += tests/unit/test_flapping
+tests_unit_test_flapping_SOURCES = tests/unit/test_flapping.c tests/unit/promise_help.h
+tests_unit_test_flapping_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_flapping_LDADD = $(TEST_LIBS)

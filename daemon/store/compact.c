@@ -354,11 +354,10 @@ static int flush_step(struct history *h)
 		emit(c, f);
 		if (f->emitted || f->track.state == KITH_UNKNOWN)
 			continue;
-		f->sum = (struct history_sum){ .start = c->horizon, .open = -1 };
-		f->to = f->track.state;
-		if (f->track.definite == KITH_BROKEN)
-			f->sum.open = f->track.open;
-		history_put_sum(&c->out, f->key, f->key_length, &f->sum, c->horizon, (enum kith_assessment)f->to);
+		f->end = f->track.since > c->now - KEEP ? f->track.since : c->now - KEEP;
+		f->sum = (struct history_sum){ .start = f->end };
+		fold_state(f);
+		history_put_sum(&c->out, f->key, f->key_length, &f->sum, f->end, (enum kith_assessment)f->to);
 	}
 	if (c->next)
 		return 0;
@@ -397,15 +396,16 @@ static int copy_step(struct history *h)
 	char *chunk = c->reader.chunk;
 	off_t left = h->size - c->cut;
 	ssize_t n;
+	int r;
 
-	if (left <= 0)
-		return compact_swap(h);
 	n = pread(h->fd, chunk, left < (off_t)HISTORY_CHUNK ? (size_t)left : HISTORY_CHUNK, c->cut);
-	if (n <= 0)
+	if (n < 0 || (n == 0 && left > 0))
 		return n < 0 ? -errno : -EIO;
 	buf_append(&c->out, chunk, (size_t)n);
 	c->cut += n;
-	return out_flush(h);
+	r = out_flush(h);
+	/* At once: in a storm there is always one more line. */
+	return r == 0 && c->cut == h->size ? compact_swap(h) : r;
 }
 
 /* Too many sums: the same again, of half the time */

@@ -15,7 +15,7 @@
 #define TOUCH_EVERY (60 * NS_PER_S)
 #define TRY_EVERY NS_PER_S
 #define JUMP_MIN (100 * NS_PER_MS) /* as the loop's */
-#define COMPACT_STEPS 4            /* a tick, of some 64 KiB each */
+#define COMPACT_STEPS 16           /* a tick, of a chunk each */
 #define DROP_AT_ONCE 8192u         /* bytes of what waits: to make room for the new one is rare, then */
 
 static const char head[] = "# History of promises: kith-history(5). kithd writes to it.\n";

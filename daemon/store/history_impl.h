@@ -12,7 +12,7 @@
 #define HISTORY_FILE "promises.history"
 #define HISTORY_WAIT_MAX 65536u              /* bytes that wait for room */
 #define HISTORY_SLACK (5 * NS_PER_S)         /* what lines may be out of order, or ahead of now */
-#define HISTORY_CHUNK 65536u                 /* bytes read at a time */
+#define HISTORY_CHUNK 16384u                 /* bytes read at a time */
 
 struct compaction;
 
@@ -45,13 +45,13 @@ void history_say(struct history *h, enum kith_priority priority, const char *for
 
 /* compact.c */
 void compact_begin(struct history *h, int64_t now);
-void compact_step(struct history *h);   /* some 64 KiB of it; frees it at its end */
+void compact_step(struct history *h);   /* a chunk of it; frees it at its end */
 void compact_cancel(struct history *h); /* fine when none runs */
 
 /* ---- reading: history_read.c ---- */
 
 /*
- * Lines in order, in steps of some 64 KiB. `at` and `begin_at` are the line's times on the clock as it is set now, so that differences
+ * Lines in order, in steps of a chunk. `at` and `begin_at` are the line's times on the clock as it is set now, so that differences
  * between them are times that passed: the first pass over the file adds up by how much the clock was set since.
  */
 struct history_reader {

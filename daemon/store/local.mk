@@ -9,3 +9,9 @@ TESTS += tests/unit/test_history
 tests_unit_test_history_SOURCES = tests/unit/test_history.c tests/unit/history_help.h
 tests_unit_test_history_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_history_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_history_compact
+TESTS += tests/unit/test_history_compact
+tests_unit_test_history_compact_SOURCES = tests/unit/test_history_compact.c tests/unit/history_help.h
+tests_unit_test_history_compact_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_history_compact_LDADD = $(TEST_LIBS)

@@ -38,7 +38,7 @@ int reliability_new(struct history *h, bool changes, struct reliability **ret_re
 void reliability_free(struct reliability *r); /* NULL is fine */
 /* A promise that is asked about, as it stands now. Twice is once. -E2BIG: its names are too long for the history. */
 int reliability_add(struct reliability *r, const char *name, const char *promiser, enum kith_assessment now, int64_t since);
-/* After all were added: some 64 KiB of the file. 1: there is more; 0: the results are there; -errno */
+/* After all were added: a few KiB of the file. 1: there is more; 0: the results are there; -errno */
 int reliability_step(struct reliability *r);
 
 /* RELIABILITY_WINDOWS of them, the shortest first; NULL: it was not added */

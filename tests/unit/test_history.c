@@ -265,6 +265,8 @@ START_TEST(garbage)
 	struct world w;
 	struct reliability *r;
 	struct history_counts counts;
+	static const char few[] = "kept\t1\t2\nbegin\t-\njump\t5\t3000000000000000000\n"
+	                          "kept\t4000000000000000000\tbroken\t-\tb.p0\tdf:/0\tin the far future\n";
 	char *big = malloc(100000), noise[4096];
 
 	world_open(&w);
@@ -283,8 +285,7 @@ START_TEST(garbage)
 		noise[i] = (char)pick(&w, 256);
 	noise[sizeof(noise) - 1] = '\n';
 	append(&w, noise, sizeof(noise));
-	append(&w, "kept\t1\t2\nbegin\t-\njump\t5\t3000000000000000000\n", 45);
-	append(&w, "kept\t4000000000000000000\tbroken\t-\tb.p0\tdf:/0\tin the far future\n", 66);
+	append(&w, few, strlen(few));
 	history_free(w.h);
 	w.h = NULL;
 	world_start(&w);
