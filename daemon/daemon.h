@@ -18,6 +18,7 @@
 #include "source/netlink.h"
 #include "source/process.h"
 #include "store/history.h"
+#include "store/trail.h"
 
 #define OPTION_DIRS_MAX 15
 #define OPTION_OWNED_MAX (4 * OPTION_DIRS_MAX + 32)
@@ -56,6 +57,7 @@ struct daemon {
 	char *socket;
 	struct loop *loop;
 	struct model *model;
+	struct trails *trails;
 	struct netlink_source *netlink;
 	struct process_source *process;
 	struct file_source *file;

@@ -21,6 +21,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define TRAILS_MAX ((size_t)512 << 10) /* bytes: some 90 series */
+
 static void stop_cb(void *user)
 {
 	struct daemon *d = user;
@@ -35,6 +37,7 @@ static void jump_cb(int64_t jump, void *user)
 
 	log_notice("the clock was set by %+.3f s, or the machine slept", (double)jump / 1e9);
 	history_jump(d->history);
+	trails_jump(d->trails, jump);
 	promises_jump(d->promises, jump);
 	notices_jump(d->notices, jump);
 }
@@ -101,7 +104,7 @@ static int main_start(struct daemon *d)
 {
 	int r;
 
-	if ((r = loop_new(&d->loop)) < 0 || (r = model_new(&d->model)) < 0)
+	if ((r = loop_new(&d->loop)) < 0 || (r = model_new(&d->model)) < 0 || (r = trails_new(d->model, TRAILS_MAX, &d->trails)) < 0)
 		return r;
 	d->children.loop = d->loop;
 	if ((r = loop_signal(d->loop, SIGTERM, stop_cb, d, &d->signals[0])) < 0 ||
@@ -139,6 +142,7 @@ static void main_stop(struct daemon *d)
 		process_source_free(d->process);
 	if (d->netlink)
 		netlink_source_free(d->netlink);
+	trails_free(d->trails);
 	model_free(d->model);
 	if (d->loop) {
 		loop_remove(d->loop, d->signals[0]);

@@ -59,6 +59,7 @@ static void leaf_bind(struct leaf *leaf, struct instance *instance)
 	leaf->state = LEAF_BOUND;
 	leaf_windows_make(leaf, series_metric(leaf->series));
 	series_watch_add(&instance->series[k], &leaf->watch);
+	leaf->traced = series_trace(leaf->tree->promise->engine->model, leaf->series, true);
 	leaf_seed(leaf);
 }
 
@@ -132,11 +133,19 @@ static struct instance *leaf_target(const struct leaf *leaf)
 	return f ? instance_find(f, leaf->e->instance, strlen(leaf->e->instance)) : NULL;
 }
 
-static void leaf_free(struct leaf *leaf)
+static void leaf_let_go(struct leaf *leaf)
 {
 	attention_leave(leaf);
+	if (leaf->traced)
+		series_trace(leaf->tree->promise->engine->model, leaf->series, false);
+	leaf->traced = false;
 	series_watch_remove(&leaf->watch);
 	slot_leave(leaf);
+}
+
+static void leaf_free(struct leaf *leaf)
+{
+	leaf_let_go(leaf);
 	free(leaf);
 }
 
@@ -241,11 +250,8 @@ static void tree_unlink(struct tree *tree)
 static void tree_detach(struct tree *tree)
 {
 	tree->dead = true;
-	for (struct leaf *leaf = tree->leaves; leaf; leaf = leaf->next) {
-		attention_leave(leaf);
-		series_watch_remove(&leaf->watch);
-		slot_leave(leaf);
-	}
+	for (struct leaf *leaf = tree->leaves; leaf; leaf = leaf->next)
+		leaf_let_go(leaf);
 	for (unsigned i = 0; i < tree->n_nodes; i++) {
 		struct quantifier *q;
 

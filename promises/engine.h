@@ -70,6 +70,7 @@ struct leaf {
 	const struct series *series; /* while bound */
 	const struct expr *e;  /* the name */
 	enum leaf_state state;
+	bool traced;           /* its series' trail is kept on its account */
 	unsigned n_near;       /* comparisons that are near on its account */
 	struct slot *slot;     /* where it waits; NULL: its instance is the tree's own */
 	struct leaf *slot_next, **slot_link;

@@ -474,6 +474,7 @@ static void leaf_ended(struct leaf *leaf)
 
 	leaf->state = LEAF_ENDED;
 	attention_leave(leaf);
+	leaf->traced = false; /* it went with its series */
 	leaf->series = NULL;
 	/* A quantifier's tree goes as a whole, right after. */
 	if (leaf->tree->over && leaf->e->scope == SCOPE_QUANTIFIER)

@@ -1,5 +1,6 @@
 /* Why a promise stands as it does: each part of its condition with its value, what would mend it, what runs then. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -48,6 +49,31 @@ static int explain_branches(struct promise_explanation *x, const struct node *n,
 	return 0;
 }
 
+/* What a comparison by size has to spare, or lacks */
+static int explain_distance(struct promise_part *part, const struct node *n)
+{
+	struct buf b = BUF_INIT;
+
+	if (!n->attends || !n->truth || isnan(n->kids[0].number) || isnan(n->kids[1].number))
+		return 0;
+	part->threshold = n->kids[1].number;
+	part->distance = fabs(n->kids[0].number - n->kids[1].number);
+	word_number(&b, part->distance, n->e->items[0]->unit);
+	buf_puts(&b, n->truth == KITH_KEPT ? " to spare" : " short");
+	part->away = buf_take(&b);
+	return part->away ? 0 : -ENOMEM;
+}
+
+static int explain_series(struct promise_part *part, const struct node *n)
+{
+	char name[NAME_MAX_LENGTH + 1];
+
+	if ((n->e->kind != EXPR_NAME && n->e->kind != EXPR_CALL) || !n->leaf || !n->leaf->series)
+		return 0;
+	part->series = strdup(series_name(n->leaf->series, name));
+	return part->series ? 0 : -ENOMEM;
+}
+
 static int explain_node(struct promise_explanation *x, const struct node *n, unsigned depth)
 {
 	struct buf text = BUF_INIT, value = BUF_INIT;
@@ -70,7 +96,7 @@ static int explain_node(struct promise_explanation *x, const struct node *n, uns
 	}
 	part->text = buf_take(&text);
 	part->value = buf_take(&value);
-	if (!part->text || !part->value)
+	if (!part->text || !part->value || explain_distance(part, n) < 0 || explain_series(part, n) < 0)
 		return -ENOMEM;
 	if (n->e->kind == EXPR_QUANTIFIER)
 		return explain_branches(x, n, depth + 1);
@@ -170,6 +196,8 @@ void promise_explanation_free(struct promise_explanation *e)
 	for (size_t i = 0; i < e->n_parts; i++) {
 		free(e->parts[i].text);
 		free(e->parts[i].value);
+		free(e->parts[i].series);
+		free(e->parts[i].away);
 	}
 	free(e->parts);
 	free(e->mend);

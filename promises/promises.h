@@ -145,6 +145,9 @@ struct promise_part {
 	char *value;         /* as people read it: "4.2 %", "true", "unknown (no sample yet)" */
 	enum kith_assessment holds; /* of conditions: kept, broken, unknown; of values: unknown when there is none */
 	bool condition;      /* a truth value, not a number */
+	char *series;        /* that it reads; NULL: none, or it is not there */
+	char *away;          /* of a comparison by size: "3 % to spare", "2 % short"; NULL: of another part, or unknown */
+	double distance, threshold; /* the same as numbers, distance never negative; where there is `away` */
 };
 struct promise_explanation {
 	struct promise_part *parts;

@@ -5,12 +5,27 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/past.h"
 #include "cli/status.h"
+
+#define PARTS_ASKED 200 /* series whose recent samples are shown */
+
+/* Kept until the recent samples of what it reads are here */
+struct part {
+	char *text, *value, *series, *away;
+	unsigned depth;
+	bool condition;
+	Control__Assessment holds;
+	double distance, threshold;
+};
 
 struct explain {
 	struct cli *cli;
 	json_t *object, *parts, *transitions;
-	struct table *table, *history;
+	struct table *history;
+	struct part *rows;
+	size_t n_rows;
+	bool failed;      /* out of memory */
 	struct buf after; /* what comes below the tree, as text */
 	unsigned changes;  /* in the history */
 	bool broken;
@@ -105,23 +120,90 @@ static void explain_json(struct explain *x, const Control__Explanation *e)
 	json_object_set_new(x->object, "transitions", x->transitions = json_array());
 }
 
-static void part_text(struct explain *x, const Control__Part *p)
+static void part_keep(struct explain *x, const Control__Part *p)
 {
-	unsigned depth = p->depth < 40 ? p->depth : 40;
+	struct part *rows = realloc(x->rows, (x->n_rows + 1) * sizeof(*rows)), *row;
 
-	table_cell(x->table, OUT_PLAIN, "  %*s%s", (int)(depth * 2), "", p->text);
-	table_cell(x->table, p->condition ? assessment_color(p->holds) : OUT_BOLD, "%s", p->value);
+	if (!rows) {
+		x->failed = true;
+		return;
+	}
+	x->rows = rows;
+	row = &rows[x->n_rows++];
+	*row = (struct part){ .text = strdup(p->text), .value = strdup(p->value), .series = strdup(p->series), .away = strdup(p->away),
+		              .depth = p->depth < 40 ? p->depth : 40, .condition = p->condition, .holds = p->holds,
+		              .distance = p->distance, .threshold = p->threshold };
+	if (!row->text || !row->value || !row->series || !row->away)
+		x->failed = true;
 }
 
-static void part_json(struct explain *x, const Control__Part *p)
+static void parts_free(struct explain *x)
 {
-	json_t *o = json_object();
+	for (size_t i = 0; i < x->n_rows; i++) {
+		free(x->rows[i].text);
+		free(x->rows[i].value);
+		free(x->rows[i].series);
+		free(x->rows[i].away);
+	}
+	free(x->rows);
+}
 
-	json_object_set_new(o, "depth", json_u64(p->depth));
-	json_object_set_new(o, "text", json_text(p->text));
-	json_object_set_new(o, "value", json_text(p->value));
-	json_object_set_new(o, "holds", p->condition ? json_string(assessment_text(p->holds)) : json_null());
-	json_array_append_new(x->parts, o);
+/* What the series did lately: asked for on the same connection. Without it there is enough to show. */
+static struct past *parts_past(struct explain *x, struct client *client)
+{
+	char *names[PARTS_ASKED];
+	struct past *past = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < x->n_rows && n < PARTS_ASKED; i++) {
+		bool known = !*x->rows[i].series;
+
+		for (size_t k = 0; k < n && !known; k++)
+			known = !strcmp(names[k], x->rows[i].series);
+		if (!known)
+			names[n++] = x->rows[i].series;
+	}
+	if (past_new(names, n, &past) == 0)
+		past_ask(past, x->cli, client);
+	return past;
+}
+
+static void parts_text(const struct explain *x, const struct past *past)
+{
+	static const char *const headers[] = { "  PART", "NOW", "", "LATELY", NULL };
+	struct table *table = table_new(headers);
+
+	for (size_t i = 0; i < x->n_rows; i++) {
+		const struct part *p = &x->rows[i];
+		struct buf lately = BUF_INIT;
+
+		past_words(past, p->series, &x->cli->out, &lately);
+		table_cell(table, OUT_PLAIN, "  %*s%s", (int)(p->depth * 2), "", p->text);
+		table_cell(table, p->condition ? assessment_color(p->holds) : OUT_BOLD, "%s", p->value);
+		table_cell(table, OUT_DIM, "%s", p->away);
+		table_cell(table, OUT_CYAN, "%s", buf_text(&lately));
+		buf_free(&lately);
+	}
+	table_print(table, &x->cli->out);
+	table_free(table);
+}
+
+static void parts_json(const struct explain *x, const struct past *past)
+{
+	for (size_t i = 0; i < x->n_rows; i++) {
+		const struct part *p = &x->rows[i];
+		json_t *o = json_object();
+
+		json_object_set_new(o, "depth", json_u64(p->depth));
+		json_object_set_new(o, "text", json_text(p->text));
+		json_object_set_new(o, "value", json_text(p->value));
+		json_object_set_new(o, "holds", p->condition ? json_string(assessment_text(p->holds)) : json_null());
+		json_object_set_new(o, "threshold", *p->away ? json_double(p->threshold) : json_null());
+		json_object_set_new(o, "distance", *p->away ? json_double(p->distance) : json_null());
+		json_object_set_new(o, "series", *p->series ? json_text(p->series) : json_null());
+		json_object_set_new(o, "samples", past_json(past, p->series));
+		json_array_append_new(x->parts, o);
+	}
 }
 
 static void change_text(struct explain *x, const Control__Change *c)
@@ -163,10 +245,7 @@ static void on_answer(const Control__Answer *answer, void *user)
 		else
 			explain_text(x, answer->explanation);
 	} else if (answer->is_case == CONTROL__ANSWER__IS_PART) {
-		if (!x->cli->json)
-			part_text(x, answer->part);
-		else if (x->parts)
-			part_json(x, answer->part);
+		part_keep(x, answer->part);
 	} else if (answer->is_case == CONTROL__ANSWER__IS_CHANGE) {
 		if (!x->cli->json)
 			change_text(x, answer->change);
@@ -176,36 +255,55 @@ static void on_answer(const Control__Answer *answer, void *user)
 	}
 }
 
+static void explain_show(struct explain *x, const struct past *past)
+{
+	if (x->failed) {
+		cli_fail("out of memory");
+		json_decref(x->object);
+	} else if (x->cli->json) {
+		parts_json(x, past);
+		json_line_take(x->object);
+	} else {
+		parts_text(x, past);
+		if (x->after.length)
+			printf("\n%s", buf_text(&x->after));
+		if (x->changes)
+			printf("History:\n");
+		table_print(x->history, &x->cli->out);
+	}
+}
+
 int cmd_explain(struct cli *cli)
 {
-	static const char *const headers[] = { "  PART", "NOW", NULL };
 	static const char *const history_headers[] = { "    TIME", "CHANGE", "LASTED", "BECAUSE", NULL };
 	Control__Request request = CONTROL__REQUEST__INIT;
 	Control__ExplainRequest ask_explain = CONTROL__EXPLAIN_REQUEST__INIT;
 	struct explain x = { .cli = cli };
-	int status;
+	struct client *client;
+	struct past *past = NULL;
+	int status = ask_open(cli, &client);
 
+	if (status != CLI_YES)
+		return status;
 	ask_explain.name = cli->args[0];
 	if (cli->n_args > 1)
 		ask_explain.promiser = cli->args[1];
 	request.ask_case = CONTROL__REQUEST__ASK_EXPLAIN;
 	request.explain = &ask_explain;
-	x.table = cli->json ? NULL : table_new(headers);
 	x.history = cli->json ? NULL : table_new(history_headers);
-	status = ask(cli, &request, on_answer, &x);
-	if (status == CLI_YES && x.object) {
-		json_line_take(x.object);
+	status = ask_on(cli, client, &request, on_answer, &x);
+	if (status == CLI_YES) {
+		past = parts_past(&x, client);
+		explain_show(&x, past);
 	} else {
 		json_decref(x.object);
-		table_print(x.table, &cli->out);
-		if (x.after.length)
-			printf("\n%s", buf_text(&x.after));
-		if (x.changes)
-			printf("History:\n");
-		table_print(x.history, &cli->out);
 	}
-	table_free(x.table);
+	client_close(client);
+	past_free(past);
+	parts_free(&x);
 	table_free(x.history);
 	buf_free(&x.after);
+	if (status == CLI_YES && x.failed)
+		return CLI_UNREACHABLE;
 	return status == CLI_YES && x.broken ? CLI_NO : status;
 }

@@ -19,6 +19,7 @@ kith_SOURCES = \
 	daemon/cli/options.c \
 	daemon/cli/reliability.c \
 	daemon/cli/out.c daemon/cli/out.h \
+	daemon/cli/past.c daemon/cli/past.h \
 	daemon/cli/signals.c daemon/cli/signals.h \
 	daemon/cli/status.h \
 	daemon/cli/top.h daemon/cli/top_data.c daemon/cli/top_draw.c

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "cli/past.h"
 #include "cli/top.h"
 
 #define NAME_WIDTH 34u
@@ -132,8 +133,6 @@ static void draw_promises(struct canvas *c, const struct top *t, int64_t now, un
 
 static void draw_spark(struct canvas *c, const struct top_series *s)
 {
-	static const char *const fine[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
-	static const char *const rough[] = { "_", ".", ",", "-", "=", "+", "*", "#" };
 	unsigned room = c->width > c->column ? c->width - c->column : 0, n = s->n < room ? s->n : room;
 	double low = INFINITY, high = -INFINITY;
 
@@ -150,9 +149,8 @@ static void draw_spark(struct canvas *c, const struct top_series *s)
 	high = !strcmp(s->unit, "%") ? fmax(high, 100) : high;
 	for (unsigned i = 0; i < n; i++) {
 		double v = s->history[(s->next + TOP_HISTORY - n + i) % TOP_HISTORY];
-		int level = high > low ? (int)((v - low) / (high - low) * 7.999) : 0;
 
-		put(c, OUT_CYAN, (c->o->utf8 ? fine : rough)[level < 0 ? 0 : level > 7 ? 7 : level]);
+		put(c, OUT_CYAN, spark(c->o, high > low ? (v - low) / (high - low) : 0));
 	}
 }
 

@@ -8,6 +8,7 @@
 
 #include "control/server.h"
 #include "store/reliability.h"
+#include "store/trail.h"
 
 enum answer_kind { ANSWER_GET, ANSWER_PROMISES, ANSWER_PLUGINS, ANSWER_COST, ANSWER_EXPLAIN, ANSWER_CHECK };
 
@@ -19,6 +20,8 @@ struct answer {
 	struct family *family;
 	struct instance *instance; /* NULL: the family was not entered yet */
 	uint32_t metric;
+	bool trails;               /* get: recent samples instead of the last */
+	const struct family *told; /* whose TrailFamily was said last */
 	bool promises;             /* cost: through with the plugins */
 	struct reliability *reliability; /* promises, explain: NULL: not asked for */
 	bool added, read;          /* promises: all were added to it; it was read */
@@ -81,7 +84,7 @@ static bool answer_end(struct peer *p, const struct faults *faults)
 	Control__End end = CONTROL__END__INIT;
 	char *unmatched[PATTERNS_MAX];
 
-	if (a->kind == ANSWER_GET || a->kind == ANSWER_PROMISES) {
+	if ((a->kind == ANSWER_GET && !a->trails) || a->kind == ANSWER_PROMISES) {
 		for (size_t i = 0; i < a->patterns.n; i++)
 			if (!a->patterns.list[i].matched)
 				unmatched[end.n_unmatched++] = a->patterns.list[i].text;
@@ -105,6 +108,15 @@ int answer_get(struct peer *p, char **patterns, size_t n)
 
 	if (r == 0)
 		p->answer->family = family_first(p->control->model);
+	return r;
+}
+
+int answer_trail(struct peer *p, char **patterns, size_t n)
+{
+	int r = answer_get(p, patterns, n);
+
+	if (r == 0)
+		p->answer->trails = true;
 	return r;
 }
 
@@ -174,7 +186,11 @@ static bool step_get(struct peer *p, unsigned *work)
 		return true;
 	}
 	s = &a->instance->series[a->metric];
-	if (patterns_series(&a->patterns, a->family->name, a->instance->name, series_metric(s)->name))
+	if (a->trails && !trail_length(s))
+		; /* nobody keeps it */
+	else if (patterns_series(&a->patterns, a->family->name, a->instance->name, series_metric(s)->name) && a->trails)
+		trail_say(p, s, &a->told);
+	else if (patterns_series(&a->patterns, a->family->name, a->instance->name, series_metric(s)->name))
 		say_series(p, s);
 	if (++a->metric == a->family->n_metrics)
 		get_next_instance(a);
@@ -192,6 +208,8 @@ void answer_leave_family(struct answer *a, const struct family *family)
 {
 	if (a && a->kind == ANSWER_GET && a->family == family)
 		get_next_family(a);
+	if (a && a->told == family)
+		a->told = NULL;
 }
 
 /* ---- promises, explain ------------------------------------------------------------------------------------------ */
@@ -493,6 +511,13 @@ static bool step_explain(struct peer *p, unsigned *work)
 	part.value = from->value;
 	part.holds = (Control__Assessment)from->holds;
 	part.condition = from->condition;
+	if (from->series)
+		part.series = from->series;
+	if (from->away) {
+		part.away = from->away;
+		part.distance = from->distance;
+		part.threshold = from->threshold;
+	}
 	answer.is_case = CONTROL__ANSWER__IS_PART;
 	answer.part = &part;
 	peer_say(p, &answer, false);

@@ -17,7 +17,7 @@ libkith_a_SOURCES += \
 	daemon/control/pattern.c daemon/control/pattern.h \
 	daemon/control/peer.c \
 	daemon/control/queue.c daemon/control/queue.h \
-	daemon/control/request.c \
+	daemon/control/request.c daemon/control/trail.c \
 	daemon/control/server.h \
 	daemon/control/watch.c
 nodist_libkith_a_SOURCES += $(CONTROL_GENERATED)

@@ -111,6 +111,8 @@ void request_handle(struct peer *p, const Control__Request *request)
 		r = answer_cost(p);
 	else if (request->ask_case == CONTROL__REQUEST__ASK_CHECK)
 		r = answer_check(p, request->check);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_TRAIL)
+		r = answer_trail(p, request->trail->patterns, request->trail->n_patterns);
 	else
 		peer_say_fault(p, CONTROL__CODE__USAGE, "this kithd does not know that request: is kith newer than kithd?");
 	if (r == -ENOMEM)

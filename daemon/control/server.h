@@ -90,6 +90,7 @@ void request_handle(struct peer *p, const Control__Request *request);
 /* answer.c: answers that come by the piece */
 int answer_get(struct peer *p, char **patterns, size_t n);
 int answer_promises(struct peer *p, const Control__PromisesRequest *request);
+int answer_trail(struct peer *p, char **patterns, size_t n);
 int answer_plugins(struct peer *p);
 int answer_cost(struct peer *p);
 int answer_explain(struct peer *p, const Control__ExplainRequest *request);
@@ -101,6 +102,9 @@ void answer_free(struct answer *a); /* NULL is fine */
 void answer_leave_instance(struct answer *a, const struct instance *instance);
 void answer_leave_family(struct answer *a, const struct family *family);
 void sample_fill(Control__Sample *sample, const struct series *s, char name[NAME_MAX_LENGTH + 1]);
+
+/* trail.c: the recent samples of one series, and its family before the first of them. *told: the family that was said last */
+void trail_say(struct peer *p, const struct series *s, const struct family **told);
 
 /* watch.c */
 int watch_start(struct peer *p, const Control__WatchRequest *request);

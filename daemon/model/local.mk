@@ -1,1 +1,1 @@
-libkith_a_SOURCES += daemon/model/model.c daemon/model/model.h
+libkith_a_SOURCES += daemon/model/model.c daemon/model/model.h daemon/model/impl.h daemon/model/tell.c

@@ -1,5 +1,4 @@
-#define HASH_NONFATAL_OOM 1
-#include "model/model.h"
+#include "model/impl.h"
 
 #include <errno.h>
 #include <math.h>
@@ -19,30 +18,6 @@
 
 _Static_assert(KITH_METRICS_MAX == 1u << ID_METRIC_BITS, "a metric's index must fit its bits");
 
-struct slot {
-	struct instance *instance; /* NULL: free */
-	uint32_t next_free;        /* 0: none */
-	uint32_t generation;
-};
-
-struct want {
-	UT_hash_handle hh;
-	char *name; /* family:instance */
-	char *family, *instance;
-	unsigned count;
-};
-
-struct model {
-	struct family *families; /* uthash, in order of declaration */
-	struct slot *slots;
-	uint32_t n_slots, size_slots, free_slot, last_free;
-	int64_t now;
-	uint64_t serial, n_records;
-	struct model_observer *observers;
-	struct want *wants; /* uthash */
-	struct want_watch *want_watches;
-};
-
 int model_new(struct model **ret_model)
 {
 	struct model *m = calloc(1, sizeof(*m));
@@ -54,26 +29,13 @@ int model_new(struct model **ret_model)
 	return 0;
 }
 
-static void want_free(struct want *want)
-{
-	free(want->name);
-	free(want->family);
-	free(want->instance);
-	free(want);
-}
-
 void model_free(struct model *m)
 {
 	if (!m)
 		return;
 	while (m->families)
 		family_remove(m, m->families);
-	while (m->wants) {
-		struct want *want = m->wants;
-
-		HASH_DEL(m->wants, want);
-		want_free(want);
-	}
+	wants_free(m);
 	free(m->slots);
 	free(m);
 }
@@ -477,6 +439,8 @@ void instance_end(struct model *m, struct instance *i)
 		struct series *s = &i->series[k];
 
 		list_remove(f->owner, s);
+		if (s->trail)
+			m->tracer.end(s, m->tracer.user);
 		s->stale = true;
 		while (s->watches) {
 			struct series_watch *w = s->watches;
@@ -534,6 +498,8 @@ static int series_put(const struct model *m, struct series *s, struct owner *o, 
 		list_remove(o, s);
 		list_append(o, s);
 	}
+	if (s->trail)
+		m->tracer.put(s->trail, s, o->extra);
 	series_tell(o, s, SERIES_SAMPLE);
 	return 0;
 }
@@ -651,6 +617,18 @@ void series_watch_remove(struct series_watch *w)
 	w->link = NULL;
 }
 
+void model_set_tracer(struct model *m, const struct model_tracer *tracer)
+{
+	m->tracer = tracer ? *tracer : (struct model_tracer){ 0 };
+}
+
+bool series_trace(struct model *m, const struct series *s, bool wanted)
+{
+	if (m->tracer.want)
+		m->tracer.want(&s->instance->series[s->metric], wanted, m->tracer.user);
+	return s->trail;
+}
+
 char *series_name(const struct series *s, char *text)
 {
 	const char *parts[3] = { s->instance->family->name, s->instance->name, series_metric(s)->name };
@@ -683,116 +661,4 @@ struct series *series_find(const struct model *m, const struct name *name)
 		return NULL;
 	i = instance_find(f, name->instance.at ? name->instance.at : "", name->instance.length);
 	return i ? &i->series[k] : NULL;
-}
-
-/* ---- records, transitions, wants -------------------------------------------------------------------------------- */
-
-void model_record(struct model *m, const struct kith_record *record)
-{
-	struct kith_record stamped = *record;
-	uint64_t number = ++m->n_records;
-
-	if (!stamped.time)
-		stamped.time = m->now;
-	for (struct model_observer *o = m->observers, *next; o; o = next) {
-		next = o->next;
-		if (o->on_record)
-			o->on_record(&stamped, number, o->user);
-	}
-}
-
-void model_transition(struct model *m, const struct kith_transition *transition)
-{
-	for (struct model_observer *o = m->observers, *next; o; o = next) {
-		next = o->next;
-		if (o->on_transition)
-			o->on_transition(transition, o->user);
-	}
-}
-
-uint64_t model_n_records(const struct model *m)
-{
-	return m->n_records;
-}
-
-/* `family:instance`; NULL without memory. The caller frees it. */
-static char *want_name(const char *family, const char *instance)
-{
-	char *name = NULL;
-
-	return asprintf(&name, "%s:%s", family, instance) < 0 ? NULL : name;
-}
-
-static struct want *want_find(struct model *m, const char *name)
-{
-	struct want *want;
-
-	HASH_FIND_STR(m->wants, name, want);
-	return want;
-}
-
-static void want_tell(struct model *m, const char *family, const char *instance, bool wanted)
-{
-	for (struct want_watch *w = m->want_watches, *next; w; w = next) {
-		next = w->next;
-		if (!strcmp(w->family, family))
-			w->fn(instance, wanted, w->user);
-	}
-}
-
-int model_want(struct model *m, const char *family, const char *instance)
-{
-	char *name = want_name(family, instance);
-	struct want *want = name ? want_find(m, name) : NULL;
-
-	if (want) {
-		want->count++;
-		free(name);
-		return 0;
-	}
-	want = name ? calloc(1, sizeof(*want)) : NULL;
-	if (!want) {
-		free(name);
-		return -ENOMEM;
-	}
-	*want = (struct want){ .name = name, .family = strdup(family), .instance = strdup(instance), .count = 1 };
-	if (want->family && want->instance)
-		HASH_ADD_KEYPTR(hh, m->wants, want->name, strlen(want->name), want);
-	if (!want->hh.tbl) {
-		want_free(want);
-		return -ENOMEM;
-	}
-	want_tell(m, family, instance, true);
-	return 0;
-}
-
-void model_unwant(struct model *m, const char *family, const char *instance)
-{
-	char *name = want_name(family, instance);
-	struct want *want = name ? want_find(m, name) : NULL;
-
-	free(name);
-	if (!want || --want->count)
-		return;
-	HASH_DEL(m->wants, want);
-	want_tell(m, want->family, want->instance, false);
-	want_free(want);
-}
-
-void model_watch_wants(struct model *m, struct want_watch *w)
-{
-	w->next = m->want_watches;
-	m->want_watches = w;
-	for (struct want *want = m->wants; want; want = want->hh.next)
-		if (!strcmp(want->family, w->family))
-			w->fn(want->instance, true, w->user);
-}
-
-void model_unwatch_wants(struct model *m, struct want_watch *w)
-{
-	for (struct want_watch **at = &m->want_watches; *at; at = &(*at)->next)
-		if (*at == w) {
-			*at = w->next;
-			return;
-		}
 }

@@ -19,6 +19,7 @@ struct model;
 struct family;
 struct instance;
 struct series;
+struct trail;
 
 enum series_event {
 	SERIES_SAMPLE, /* value and time are new */
@@ -38,6 +39,7 @@ struct series {
 	int64_t time;                  /* wall ns of the last sample; 0: none yet */
 	struct series_watch *watches;
 	struct instance *instance;
+	struct trail *trail;           /* its recent samples, for whoever keeps them; NULL: nobody does */
 	struct series *older, *newer;  /* the owner's list of watched series by time: staleness without a scan */
 	uint16_t metric;               /* index in the family */
 	uint8_t kind;                  /* the metric's kind, and whether it has KITH_METRIC_EVENT: at hand where samples pass */
@@ -168,6 +170,19 @@ static inline bool series_is_stale(const struct series *s, int64_t now)
 char *series_name(const struct series *s, char *text);
 /* Finds one series by its full name */
 struct series *series_find(const struct model *m, const struct name *name);
+
+/*
+ * Trails: the one who keeps recent samples. `want` is called as promises begin and cease to name a series, and may set its `trail`; `put` for each
+ * sample of one that has a trail; `end` when such a series ends. None may call back.
+ */
+struct model_tracer {
+	void (*want)(struct series *s, bool wanted, void *user);
+	void (*put)(struct trail *trail, const struct series *s, bool extra);
+	void (*end)(struct series *s, void *user);
+	void *user;
+};
+void model_set_tracer(struct model *m, const struct model_tracer *tracer); /* before any series is watched; NULL: none any more */
+bool series_trace(struct model *m, const struct series *s, bool wanted); /* whether it has a trail */
 
 /* Records and transitions: to every observer, in order. */
 void model_record(struct model *m, const struct kith_record *record);

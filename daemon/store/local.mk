@@ -2,7 +2,8 @@ libkith_a_SOURCES += daemon/store/history.c daemon/store/history.h daemon/store/
 	daemon/store/history_line.c daemon/store/history_line.h \
 	daemon/store/history_read.c \
 	daemon/store/compact.c \
-	daemon/store/reliability.c daemon/store/reliability.h
+	daemon/store/reliability.c daemon/store/reliability.h \
+	daemon/store/trail.c daemon/store/trail.h
 
 check_PROGRAMS += tests/unit/test_history
 TESTS += tests/unit/test_history
