@@ -16,3 +16,9 @@ TESTS += tests/unit/test_history_compact
 tests_unit_test_history_compact_SOURCES = tests/unit/test_history_compact.c tests/unit/history_help.h
 tests_unit_test_history_compact_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_history_compact_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_trail
+TESTS += tests/unit/test_trail
+tests_unit_test_trail_SOURCES = tests/unit/test_trail.c tests/unit/language_help.h tests/unit/promise_help.h
+tests_unit_test_trail_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_trail_LDADD = $(TEST_LIBS)
