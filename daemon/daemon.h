@@ -36,6 +36,8 @@ struct options {
 	const char *const *check_files; /* --check FILE…: the rest of the command line */
 	size_t n_check_files;
 	bool explain; /* of --check: what they were understood to say */
+	bool replay;
+	int64_t replay_from; /* wall ns: what is told of --replay */
 	char *owned[OPTION_OWNED_MAX]; /* those of the strings that are not the command line's */
 	size_t n_owned;
 };
@@ -127,6 +129,12 @@ const char *answer_host_name(const struct conf *conf); /* static buffer of the p
 
 /* test.c: kithd -t and kithd --check: exit status */
 int test_run(struct daemon *d);
+/* The files that the command line names. Those that cannot be read are faults. -ENOMEM */
+int test_read_named(const struct options *o, struct promises_file **ret_files, size_t *ret_n, struct faults *faults);
+void test_print_faults(const struct faults *faults); /* on standard error */
+
+/* replay.c: kithd --replay: exit status */
+int replay_run(struct daemon *d);
 
 /* isolated.c: the process of one isolated plugin: exit status */
 int isolated_run(struct daemon *d);

@@ -20,6 +20,7 @@ static const struct option options_long[] = {
 	{ "test", no_argument, NULL, 't' },
 	{ "check", no_argument, NULL, 'C' },
 	{ "explain", no_argument, NULL, 'X' }, /* with --check */
+	{ "replay", required_argument, NULL, 'Y' }, /* of kith replay */
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "isolated", required_argument, NULL, 'I' }, /* by kithd itself alone: not in the help */
@@ -151,6 +152,18 @@ static void options_absolute(struct options *o)
 		o->promise_dirs[i] = absolute(o, o->promise_dirs[i], folder);
 }
 
+static int options_time(const char *text, int64_t *ret_ns)
+{
+	char *end;
+
+	errno = 0;
+	*ret_ns = strtoll(text, &end, 10);
+	if (!errno && end != text && !*end && *ret_ns >= 0)
+		return 0;
+	fprintf(stderr, "kithd: --replay wants a time in ns since 1970, not \"%s\"\n", text);
+	return -EINVAL;
+}
+
 /* What getopt_long found; 0, or -EINVAL once it was said */
 static int options_take(struct options *o, int c, bool *check)
 {
@@ -181,6 +194,10 @@ static int options_take(struct options *o, int c, bool *check)
 	case 'X':
 		o->explain = true;
 		return 0;
+	case 'Y':
+		o->replay = true;
+		*check = true;
+		return options_time(optarg, &o->replay_from);
 	case 'I':
 		o->isolated = optarg;
 		return 0;
@@ -204,7 +221,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 	while (!r && (c = getopt_long(argc, argv, "fc:tVh", options_long, NULL)) != -1)
 		r = options_take(&o, c, &check);
 	if (!r && (check ? optind == argc : optind != argc)) {
-		fprintf(stderr, check ? "kithd: --check wants files\n" : "kithd: \"%s\" is not understood\n", argv[optind]);
+		fprintf(stderr, check ? "kithd: --check and --replay want files\n" : "kithd: \"%s\" is not understood\n", argv[optind]);
 		r = -EINVAL;
 	}
 	if (!r && o.explain && !check) {

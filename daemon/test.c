@@ -1,6 +1,7 @@
 /* kithd -t and kithd --check: every fault with its place, nothing is started. */
 #include "daemon.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static int act_nothing(const struct promise_action *action, void *user)
 	return 0;
 }
 
-static void print_faults(const struct faults *faults)
+void test_print_faults(const struct faults *faults)
 {
 	struct buf b = BUF_INIT;
 
@@ -32,13 +33,13 @@ static void print_faults(const struct faults *faults)
 }
 
 /* The files named on the command line */
-static int read_named(const struct options *o, struct promises_file **ret_files, size_t *ret_n, struct faults *faults)
+int test_read_named(const struct options *o, struct promises_file **ret_files, size_t *ret_n, struct faults *faults)
 {
 	struct promises_file *files = calloc(o->n_check_files, sizeof(*files));
 	size_t n = 0;
 
 	if (!files)
-		return -1;
+		return -ENOMEM;
 	for (size_t i = 0; i < o->n_check_files; i++) {
 		char *text;
 		int r = file_read_all(o->check_files[i], 1u << 20, &text, &files[n].length);
@@ -64,7 +65,7 @@ static int check_promises(struct daemon *d, struct faults *faults)
 	size_t n = 0;
 	int r;
 
-	r = d->options.n_check_files ? read_named(&d->options, &files, &n, faults) : promised_read(&d->options, &files, &n);
+	r = d->options.n_check_files ? test_read_named(&d->options, &files, &n, faults) : promised_read(&d->options, &files, &n);
 	if (r < 0)
 		return r;
 	promised_facts(d, d->conf, &facts);
@@ -115,7 +116,7 @@ int test_run(struct daemon *d)
 	if (loop_new(&d->loop) < 0 || model_new(&d->model) < 0)
 		return 1;
 	r = check_all(d, &faults);
-	print_faults(&faults);
+	test_print_faults(&faults);
 	if (faults.n_errors)
 		fprintf(stderr, "%u fault%s\n", faults.n_errors, faults.n_errors == 1 ? "" : "s");
 	else if (r == 0 && !d->options.n_check_files)

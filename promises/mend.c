@@ -262,6 +262,9 @@ static void action_retry(struct promise *pr, struct action_state *s, int64_t tim
 
 void actions_transition(struct promise *pr, enum kith_assessment from, int64_t time, const char *because)
 {
+	/* Nobody acts for this engine: it looks back. */
+	if (!pr->engine->driver.act)
+		return;
 	for (unsigned i = 0; i < pr->n_actions; i++) {
 		struct action_state *s = &pr->actions[i];
 

@@ -33,7 +33,7 @@ struct promises_driver {
 	void *user;
 	/* The engine wants promises_run at wall time `at`, or not at all (0). Replaces the last wish. */
 	void (*arm)(int64_t at, void *user);
-	/* Starts an action; 0 or -errno (-EAGAIN: too many run already). All is copied or used before it returns. */
+	/* Starts an action; 0 or -errno (-EAGAIN: too many run already). All is copied or used before it returns. NULL: none is run. */
 	int (*act)(const struct promise_action *action, void *user);
 };
 

@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/command_options.h"
+#include "cli/program.h"
 
 #define CHECK_FILE_MAX (1024u * 1024)
 
@@ -128,26 +129,6 @@ static int check_by_daemon(struct cli *cli, const struct files *files, struct ch
 
 /* ---- without it ------------------------------------------------------------------------------------------------- */
 
-/* kithd beside kith (a build folder), in the sbin next to its bin, or where it was to be installed */
-static bool find_kithd(char path[PATH_MAX])
-{
-	static const char *const beside[] = { "kithd", "../sbin/kithd" };
-	char self[PATH_MAX - 32];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	for (size_t i = 0; slash && i < CLI_N(beside); i++) {
-		slash[1] = '\0';
-		snprintf(path, PATH_MAX, "%s%s", self, beside[i]);
-		if (access(path, X_OK) == 0)
-			return true;
-	}
-	snprintf(path, PATH_MAX, "%s/kithd", KITH_SBINDIR);
-	return access(path, X_OK) == 0;
-}
-
 static void run_kithd(const char *path, struct cli *cli, int output)
 {
 	char **argv = calloc(cli->n_args + 5, sizeof(*argv));
@@ -229,7 +210,7 @@ static int check_by_program(struct cli *cli)
 	int ends[2] = { -1, -1 }, status = 0;
 	pid_t pid;
 
-	if (!find_kithd(path)) {
+	if (!program_kithd(path)) {
 		cli_fail("kithd does not answer, and its program was not found either: is kith installed whole?");
 		return CLI_UNREACHABLE;
 	}

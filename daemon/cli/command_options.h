@@ -15,6 +15,7 @@ enum cli_own_option {
 	PROMISES_UNKNOWN,
 	PROMISES_RELIABILITY,
 	CHECK_EXPLAIN,
+	REPLAY_SINCE,
 };
 
 #endif

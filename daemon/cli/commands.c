@@ -30,6 +30,11 @@ static const struct cli_option check_options[] = {
 	{ 0, NULL, NULL, NULL, 0 },
 };
 
+static const struct cli_option replay_options[] = {
+	{ 0, "since", "DURATION", "tell of the last so long alone: 10m, 1d", REPLAY_SINCE },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+
 const struct cli_command cli_commands[] = {
 	{ "status", "", "What this host's kithd does, and what it costs", NULL, NULL, 0, 0, cmd_status },
 	{ "get", "[PATTERN…]", "The values of series now",
@@ -55,6 +60,10 @@ const struct cli_command cli_commands[] = {
 	  "By the running kithd, so that names and units are checked against what it measures; without one by\n"
 	  "`kithd --check`. Exit status 1: there are faults.",
 	  check_options, 1, MANY, cmd_check },
+	{ "replay", "FILE…", "When promises would have broken",
+	  "Holds promise files against the recent samples that kithd keeps of what its promises name. Nothing is run.\n"
+	  "Exit status 1: one would have broken.",
+	  replay_options, 1, MANY, cmd_replay },
 	{ "help", "[COMMAND]", "This help, or a command's", NULL, NULL, 0, 1, cmd_help },
 	{ "version", "", "The version", NULL, NULL, 0, 0, cmd_version },
 	{ NULL, NULL, NULL, NULL, NULL, 0, 0, NULL },

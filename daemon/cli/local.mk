@@ -10,6 +10,7 @@ kith_SOURCES = \
 	daemon/cli/cmd_help.c \
 	daemon/cli/cmd_plugins.c \
 	daemon/cli/cmd_promises.c \
+	daemon/cli/cmd_replay.c \
 	daemon/cli/cmd_status.c \
 	daemon/cli/cmd_top.c \
 	daemon/cli/cmd_watch.c \
@@ -20,6 +21,7 @@ kith_SOURCES = \
 	daemon/cli/reliability.c \
 	daemon/cli/out.c daemon/cli/out.h \
 	daemon/cli/past.c daemon/cli/past.h \
+	daemon/cli/program.c daemon/cli/program.h \
 	daemon/cli/signals.c daemon/cli/signals.h \
 	daemon/cli/status.h \
 	daemon/cli/top.h daemon/cli/top_data.c daemon/cli/top_draw.c
