@@ -41,6 +41,7 @@ void options_usage(void)
 	       "  -t, --test              check configuration and promises, then exit: 0 good, 1 not\n"
 	       "      --check FILE…       check these files of promises, then exit: 0 good, 1 not\n"
 	       "      --explain           with --check: and say in plain English what they mean\n"
+	       "      --replay TIME FILE… hold them against samples of the past: for kith replay\n"
 	       "  -V, --version           print the version\n"
 	       "  -h, --help              print this\n",
 	       KITH_SYSCONFDIR);

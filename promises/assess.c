@@ -207,16 +207,10 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 		depends_changed(p, pr->live->rule, time);
 }
 
-void promise_assess(struct promise *pr, int64_t time)
+static void promise_decide(struct promise *pr, int64_t time)
 {
 	const struct rule *r = pr->live->rule;
-	bool unblocked = pr->assessed_blocked != (pr->blocked != NULL), first = !pr->assessed;
 
-	pr->assessed = true;
-	pr->assessed_blocked = pr->blocked != NULL;
-	pr->truth = pr->tree->nodes[0].truth;
-	pr->pending = 0;
-	pr->pending_since = time;
 	switch (r->fault || pr->blocked ? KITH_UNKNOWN : (enum kith_assessment)pr->truth) {
 	case KITH_UNKNOWN:
 		promise_set(pr, KITH_UNKNOWN, time, NULL);
@@ -234,6 +228,72 @@ void promise_assess(struct promise *pr, int64_t time)
 			promise_set(pr, KITH_BROKEN, time, NULL);
 		break;
 	}
+}
+
+/*
+ * A promise that depends on another: a sample that breaks both comes to one of them first, and so does one that mends both. It is decided once all of
+ * this round's samples are in, so that none is said to be broken, or kept, that is unknown a moment later.
+ */
+static void late_add(struct promises *p, struct promise *pr, int64_t time)
+{
+	if (!p->late) {
+		p->late_tail = &p->late;
+		p->late_at = time;
+	}
+	if (pr->late)
+		return;
+	pr->late = true;
+	pr->next_late = NULL;
+	*p->late_tail = pr;
+	p->late_tail = &pr->next_late;
+}
+
+void late_remove(struct promises *p, struct promise *pr)
+{
+	struct promise **at = &p->late;
+
+	if (!pr->late)
+		return;
+	while (*at != pr)
+		at = &(*at)->next_late;
+	*at = pr->next_late;
+	if (!*at)
+		p->late_tail = at;
+	pr->late = false;
+}
+
+void late_run(struct promises *p)
+{
+	bool before = p->settling;
+
+	p->settling = true;
+	while (p->late) {
+		struct promise *pr = p->late;
+
+		late_remove(p, pr);
+		if (pr->dead)
+			continue;
+		promise_decide(pr, pr->pending_since);
+		promise_schedule(pr);
+	}
+	p->settling = before;
+}
+
+void promise_assess(struct promise *pr, int64_t time)
+{
+	struct promises *p = pr->engine;
+	const struct rule *r = pr->live->rule;
+	bool unblocked = pr->assessed_blocked != (pr->blocked != NULL), first = !pr->assessed;
+
+	pr->assessed = true;
+	pr->assessed_blocked = pr->blocked != NULL;
+	pr->truth = pr->tree->nodes[0].truth;
+	pr->pending = 0;
+	pr->pending_since = time;
+	if (r->depends && !pr->blocked && !r->fault && pr->truth != KITH_UNKNOWN && !p->settling)
+		late_add(p, pr, time);
+	else
+		promise_decide(pr, time);
 	/* Unknown for another reason than before is no transition, and yet it is or is no obstacle to others. */
 	if (first || unblocked)
 		listen_changed(pr, time);
@@ -279,6 +339,8 @@ void engine_leave(struct promises *p)
 	if (p->dead_promises || p->dead_trees)
 		graveyard_clear(p);
 	at = p->n_heap ? p->heap[0]->at : 0;
+	if (p->late)
+		earlier(&at, p->late_at);
 	earlier(&at, p->queue_at);
 	if (at == p->armed)
 		return;
@@ -293,6 +355,7 @@ void promises_run(struct promises *p, int64_t now)
 	if (now > p->now)
 		p->now = now;
 	p->armed = 0; /* the wish was used up, perhaps a little early */
+	late_run(p);
 	while (p->n_heap && p->heap[0]->at <= now)
 		promise_due(p->heap[0], now);
 	if (p->queue_at && p->queue_at <= now)
@@ -352,6 +415,7 @@ static void promise_retime(struct promise *pr)
 void promises_jump(struct promises *p, int64_t jump)
 {
 	engine_enter(p);
+	late_run(p);
 	for (struct rule *r = p->rules.first; r; r = r->next)
 		for (struct promise *pr = r->live ? r->live->promises : NULL; pr; pr = pr->next)
 			promise_jump(pr, jump);

@@ -428,6 +428,7 @@ void promise_end(struct promise *pr)
 	p->index_valid = false;
 	pr->dead = true;
 	listen_ended(pr);
+	late_remove(p, pr);
 	heap_remove(p, pr);
 	actions_forget(p, pr);
 	if (pr->tree)

@@ -205,9 +205,11 @@ static void assess_rule(struct rule *r, int64_t now)
 
 void depends_assess(struct promises *p, int64_t now)
 {
+	p->settling = true; /* in their order */
 	for (struct rule *r = p->rules.first; r; r = r->next)
 		if (r->visit == VISIT_NOT)
 			assess_rule(r, now);
+	p->settling = false;
 }
 
 /* ---- what is said ------------------------------------------------------------------------------------------------ */

@@ -145,7 +145,7 @@ struct promise {
 	struct promises *engine;
 	struct live_rule *live;
 	struct promise *next, **link; /* of the rule's */
-	struct promise *next_ending;
+	struct promise *next_ending, *next_late;
 	struct tree *tree;
 	char *promiser;
 	char *instance;       /* of a promiser with a pattern; NULL: none */
@@ -159,6 +159,7 @@ struct promise {
 	bool assessed_blocked; /* while `blocked` */
 	struct promise *blocked; /* broken, or blocked itself: this one depends on it and is unknown; NULL: none */
 	bool ending;          /* on the engine's list */
+	bool late;            /* on the engine's other list: decided at the end of the round */
 	bool shared;          /* trees of its own may watch one series several times */
 	bool dead;
 	struct flaps flaps;
@@ -225,6 +226,9 @@ struct promises {
 	bool loading;         /* what depends on another is assessed at the end */
 	unsigned depth;       /* of calls that may evaluate: what ends meanwhile is freed at the end */
 	struct promise *ending; /* lost a series of an instance that is on its way out: assessed when it is gone as a whole */
+	struct promise *late, **late_tail; /* promises that depend on others: decided once all samples of this time are in */
+	int64_t late_at;
+	bool settling;        /* that is being done */
 	struct promise *dead_promises;
 	struct tree *dead_trees;
 	struct node **work;   /* scratch of one evaluation */
@@ -339,6 +343,8 @@ static inline void attention_see(struct node *n, double a, double b)
 
 /* ---- assess.c */
 void promise_assess(struct promise *pr, int64_t time);
+void late_run(struct promises *p);
+void late_remove(struct promises *p, struct promise *pr);
 void promise_due(struct promise *pr, int64_t time); /* while pr->at <= time */
 void promise_schedule(struct promise *pr); /* sets pr->at anew */
 void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, const char *because);

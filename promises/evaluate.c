@@ -511,6 +511,8 @@ void leaf_event(struct series_watch *watch, const struct series *series, enum se
 	unsigned weight = 0;
 
 	p->depth++;
+	if (p->late && time > p->late_at)
+		late_run(p);
 	if (time > p->now)
 		p->now = time;
 	else if (event != SERIES_SAMPLE)

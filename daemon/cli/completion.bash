@@ -3,7 +3,7 @@
 _kith()
 {
 	local cur prev command= word words cword
-	local commands="status get watch top promises explain plugins cost check help version"
+	local commands="status get watch top promises explain replay plugins cost check help version"
 	local common="--socket --json --timeout --color --verbose --help --version"
 
 	if declare -F _init_completion > /dev/null; then
@@ -30,7 +30,7 @@ _kith()
 		COMPREPLY=($(compgen -W "auto always never" -- "$cur"))
 		return
 		;;
-	--timeout | --for | --count | -n)
+	--timeout | --for | --since | --count | -n)
 		return
 		;;
 	esac
@@ -40,6 +40,7 @@ _kith()
 		top) common+=" --for --count" ;;
 		promises) common+=" --broken --kept --unknown --reliability" ;;
 		check) common+=" --explain" ;;
+		replay) common+=" --since" ;;
 		esac
 		COMPREPLY=($(compgen -W "$common" -- "$cur"))
 		return
@@ -54,7 +55,7 @@ _kith()
 	promises | explain)
 		COMPREPLY=($(compgen -W "$(kith --timeout 1s --color never promises 2> /dev/null | awk '{ print $2 }' | sort -u)" -- "$cur"))
 		;;
-	check)
+	check | replay)
 		COMPREPLY=($(compgen -f -- "$cur"))
 		;;
 	esac

@@ -191,6 +191,7 @@ static inline void put(struct world *w, const char *family, const char *instance
 	k = family_metric(f, metric, strlen(metric));
 	ck_assert_int_ge(k, 0);
 	ck_assert_int_eq(model_put(w->m, &w->owner, i->id + (kith_id)k, value, S(seconds)), 0);
+	world_time(w, S(seconds)); /* the end of the round */
 }
 
 static inline int world_try(struct world *w, const char *text, int64_t now, struct faults *faults)

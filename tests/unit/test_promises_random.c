@@ -449,6 +449,7 @@ static void step(struct world *w, struct naive_world *n, int64_t *now)
 			s += 3;
 		step_sample(w, n, s, *now);
 	}
+	world_time(w, *now); /* the end of the round */
 	judge_all(n, *now);
 }
 
