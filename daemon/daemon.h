@@ -81,6 +81,10 @@ struct daemon {
 	struct notices *notices;
 	struct loop_watch *notice_timer;
 	struct delivery *deliveries; /* that run */
+	struct saver *notice_saver;
+	struct loop_watch *notice_save;
+	bool notices_dirty, notices_unsaved; /* the last try failed */
+	int64_t notices_saved; /* mono ns of the last try; 0: none */
 	/* reload.c */
 	struct loop_watch *conf_reload;
 	struct file_sub *conf_subs[2];

@@ -84,8 +84,10 @@ static int main_control(struct daemon *d)
 	config.history = d->history;
 	answer_daemon(d, &daemon);
 	r = control_new(d->loop, d->model, d->promises, &daemon, &config, &d->control);
-	if (r == 0)
-		main_socket_group(d);
+	if (r < 0)
+		return r;
+	control_set_notices(d->control, d->notices);
+	main_socket_group(d);
 	return r;
 }
 

@@ -105,7 +105,8 @@ tests_bench_bench_windows_LDADD = $(LIBKITH_LIBS)
 
 # What a person is told
 libkith_a_SOURCES += promises/notices.h promises/notices_impl.h promises/notices.c promises/notices_message.c promises/notices_quiet.c \
-	promises/notices_route.c promises/notices_send.c
+	promises/notices_route.c promises/notices_send.c promises/notices_state.c \
+	promises/notices_words.c
 check_PROGRAMS += tests/unit/test_notices
 TESTS += tests/unit/test_notices
 tests_unit_test_notices_SOURCES = tests/unit/test_notices.c tests/unit/notices_help.h tests/unit/promise_help.h
@@ -117,3 +118,11 @@ TESTS += tests/unit/test_flapping
 tests_unit_test_flapping_SOURCES = tests/unit/test_flapping.c tests/unit/promise_help.h
 tests_unit_test_flapping_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_flapping_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_notices_quiet tests/unit/test_notices_state
+TESTS += tests/unit/test_notices_quiet tests/unit/test_notices_state
+tests_unit_test_notices_quiet_SOURCES = tests/unit/test_notices_quiet.c tests/unit/notices_help.h tests/unit/promise_help.h
+tests_unit_test_notices_quiet_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_notices_quiet_LDADD = $(TEST_LIBS)
+tests_unit_test_notices_state_SOURCES = tests/unit/test_notices_state.c tests/unit/notices_help.h tests/unit/promise_help.h
+tests_unit_test_notices_state_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_notices_state_LDADD = $(TEST_LIBS)

@@ -38,8 +38,11 @@ void item_told(struct item *item, enum notice_what told)
 {
 	struct receiver *r = item->receiver;
 
-	r->n_told += (told != NOTICE_NOTHING) - (item->told != NOTICE_NOTHING);
+	if (told == item->told)
+		return;
+	r->n_told += (unsigned)(told != NOTICE_NOTHING) - (unsigned)(item->told != NOTICE_NOTHING);
 	item->told = told;
+	notices_changed(r->notices);
 }
 
 void item_free(struct item *item)
@@ -331,6 +334,7 @@ void notices_free(struct notices *n)
 	if (!n)
 		return;
 	promises_listen(n->promises, NULL);
+	n->driver = (struct notices_driver){ 0 };
 	while (n->incidents)
 		incident_free(n, n->incidents);
 	for (size_t i = 0; i < n->n_receivers; i++)
@@ -484,6 +488,7 @@ int notices_configure(struct notices *n, const char *host, const struct notice_r
 	n->unknown = false;
 	for (size_t i = 0; i < n_receivers; i++) {
 		made[i] = receiver_merge(n, made[i]);
+		made[i]->notices = n;
 		n->unknown = n->unknown || made[i]->unknown;
 	}
 	for (size_t i = 0; i < n->n_receivers; i++)
@@ -494,8 +499,8 @@ int notices_configure(struct notices *n, const char *host, const struct notice_r
 	n->n_receivers = n_receivers;
 	free(n->host);
 	n->host = name;
-	reroute(n);
-	notices_changed(n);
+	if (n->incidents || n->n_receivers)
+		reroute(n);
 	notices_arm(n);
 	return 0;
 }

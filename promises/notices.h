@@ -117,6 +117,9 @@ struct silence_words {
 	const char *from, *to, *length, *every;
 };
 int silence_parse(const struct silence_words *words, int64_t now, struct notice_silence *silence, struct buf *why);
+int ack_until(const char *text, int64_t now, int64_t *ret_until, struct buf *why); /* the same of the end of an ack */
+/* Whether this promise is acknowledged or silenced, by whom, until when and why; nothing when it is not */
+void word_quiet(struct buf *b, const struct notices *n, const struct promise_info *info);
 void word_silence(struct buf *b, const struct notice_silence *silence); /* "every mon..fri from 22:00 to 06:00" */
 
 /* By index; -ENOENT past the end */

@@ -54,6 +54,7 @@ struct silence {
 };
 
 struct receiver {
+	struct notices *notices;
 	char *name, *user;
 	char **argv, **patterns;
 	size_t n_patterns;

@@ -29,14 +29,15 @@ static enum notice_what open_due(const struct notices *n, struct item *item, int
 		*ret_at = *ret_soonest + (i->broken && !item->quieted ? r->wait : 0);
 		return want;
 	}
-	if (item->quieted) {
-		*ret_soonest = *ret_at = n->now;
-		return NOTICE_REPEAT;
-	}
-	if (!r->repeat)
+	if (!item->quieted && !r->repeat)
 		return NOTICE_NOTHING;
-	*ret_soonest = item->told_at + r->repeat / 2;
-	*ret_at = item->told_at + r->repeat;
+	*ret_soonest = item->quieted ? n->now : item->told_at + r->repeat / 2;
+	*ret_at = item->quieted ? n->now : item->told_at + r->repeat;
+	/* After a restart all have this long to show how they stand. */
+	if (*ret_soonest < i->changed + r->wait)
+		*ret_soonest = i->changed + r->wait;
+	if (*ret_at < *ret_soonest)
+		*ret_at = *ret_soonest;
 	return NOTICE_REPEAT;
 }
 

@@ -61,27 +61,27 @@ static bool read_clock(const char **text, struct tm *tm)
 	return true;
 }
 
-/* Behind date and time: Z, +01:00 or -0130, in seconds east of Greenwich; false: none */
-static bool read_zone(const char **text, long *ret_offset)
+/* Behind date and time: Z, +01:00 or -0130, in seconds east of Greenwich. 0: none; -EINVAL: no such */
+static int read_zone(const char **text, long *ret_offset)
 {
 	int sign = **text == '-' ? -1 : 1, hours, minutes;
 
 	if (**text == 'Z' || **text == 'z') {
 		++*text;
 		*ret_offset = 0;
-		return true;
+		return 1;
 	}
 	if (**text != '+' && **text != '-')
-		return false;
+		return 0;
 	++*text;
 	hours = digits(text, 2);
 	if (**text == ':')
 		++*text;
 	minutes = digits(text, 2);
 	if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
-		return false;
+		return -EINVAL;
 	*ret_offset = sign * (hours * 3600L + minutes * 60L);
-	return true;
+	return 1;
 }
 
 static int read_date(const char *text, int64_t *ret_at)
@@ -89,6 +89,7 @@ static int read_date(const char *text, int64_t *ret_at)
 	static const int most[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	struct tm tm = { .tm_isdst = -1 };
 	long offset;
+	int zone;
 	time_t t;
 
 	tm.tm_year = digits(&text, 4) - 1900;
@@ -106,7 +107,10 @@ static int read_date(const char *text, int64_t *ret_at)
 		text++;
 		if (!read_clock(&text, &tm))
 			return -EINVAL;
-		if (read_zone(&text, &offset)) {
+		zone = read_zone(&text, &offset);
+		if (zone < 0)
+			return zone;
+		if (zone) {
 			t = timegm(&tm) - offset;
 			goto out;
 		}

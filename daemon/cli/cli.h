@@ -98,6 +98,9 @@ int cmd_replay(struct cli *cli);
 int cmd_plugins(struct cli *cli);
 int cmd_cost(struct cli *cli);
 int cmd_check(struct cli *cli);
+int cmd_ack(struct cli *cli);
+int cmd_silence(struct cli *cli);
+int cmd_silences(struct cli *cli);
 int cmd_help(struct cli *cli);
 int cmd_version(struct cli *cli);
 

@@ -96,6 +96,7 @@ static void explain_text(struct explain *x, const Control__Explanation *e)
 	section(&x->after, "What would mend it", e->mend);
 	section(&x->after, "Depends", e->depends);
 	section(&x->after, "Actions", e->actions);
+	section(&x->after, "Quiet", e->quiet);
 	section(&x->after, "Attention", e->attention);
 	section(&x->after, "No history", e->no_history);
 	if (e->others)
@@ -113,6 +114,7 @@ static void explain_json(struct explain *x, const Control__Explanation *e)
 	json_object_set_new(x->object, "mend", json_text(e->mend));
 	json_object_set_new(x->object, "depends", json_text(e->depends));
 	json_object_set_new(x->object, "actions", json_text(e->actions));
+	json_object_set_new(x->object, "quiet", json_text(e->quiet));
 	json_object_set_new(x->object, "attention", json_text(e->attention));
 	json_object_set_new(x->object, "others", json_u64(e->others));
 	json_object_set_new(x->object, "flaps", json_u64(e->promise->flapping));

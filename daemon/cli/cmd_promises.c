@@ -32,6 +32,8 @@ json_t *promise_json(const Control__Promise *p)
 	json_object_set_new(o, "severity", json_string(priority_text(p->severity)));
 	json_object_set_new(o, "because", json_text(p->because));
 	json_object_set_new(o, "flapping", json_boolean(p->flapping));
+	json_object_set_new(o, "acknowledged", json_boolean(p->acknowledged));
+	json_object_set_new(o, "silenced", json_boolean(p->silenced));
 	return o;
 }
 
@@ -57,7 +59,8 @@ static void add_row(struct table *t, const Control__Promise *p)
 	table_cell(t, OUT_PLAIN, "%s", p->promiser);
 	table_cell(t, OUT_DIM, "%s", ago_text(p->since, clock_wall(), ago, sizeof(ago)));
 	table_cell(t, OUT_PLAIN, "%s", priority_text(p->severity));
-	table_cell(t, p->flapping ? OUT_YELLOW : OUT_PLAIN, "%s%s", flapping_text(p, flapping, sizeof(flapping)), *p->because ? p->because : "-");
+	table_cell(t, p->flapping ? OUT_YELLOW : OUT_PLAIN, "%s%s%s%s", p->acknowledged ? "acknowledged: " : "", p->silenced ? "silenced: " : "",
+	           flapping_text(p, flapping, sizeof(flapping)), *p->because ? p->because : "-");
 }
 
 static void on_promise(const Control__Answer *answer, void *user)

@@ -34,6 +34,23 @@ static const struct cli_option replay_options[] = {
 	{ 0, "since", "DURATION", "tell of the last so long alone: 10m, 1d", REPLAY_SINCE },
 	{ 0, NULL, NULL, NULL, 0 },
 };
+static const struct cli_option ack_options[] = {
+	{ 0, "until", "TIME", "and no longer than this, even if it is still broken", ACK_UNTIL },
+	{ 0, "because", "TEXT", "why, for whoever looks", ACK_BECAUSE },
+	{ 0, "promiser", "PATTERN", "only those of this promiser", ACK_PROMISER },
+	{ 0, "remove", NULL, "take it back", ACK_REMOVE },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+static const struct cli_option silence_options[] = {
+	{ 0, "promiser", "PATTERN", "only those of this promiser", SILENCE_PROMISER },
+	{ 0, "from", "TIME", "when it begins; now without", SILENCE_FROM },
+	{ 0, "to", "TIME", "when it ends", SILENCE_TO },
+	{ 0, "for", "T", "how long it lasts", SILENCE_FOR },
+	{ 0, "every", "DAYS", "again on these: day, week, mon..fri, sat,sun", SILENCE_EVERY },
+	{ 0, "because", "TEXT", "why, for whoever looks", SILENCE_BECAUSE },
+	{ 0, "remove", "ID", "end the silence of this number", SILENCE_REMOVE },
+	{ 0, NULL, NULL, NULL, 0 },
+};
 
 const struct cli_command cli_commands[] = {
 	{ "status", "", "What this host's kithd does, and what it costs", NULL, NULL, 0, 0, cmd_status },
@@ -64,6 +81,15 @@ const struct cli_command cli_commands[] = {
 	  "Holds promise files against the recent samples that kithd keeps of what its promises name. Nothing is run.\n"
 	  "Exit status 1: one would have broken.",
 	  replay_options, 1, MANY, cmd_replay },
+	{ "ack", "PROMISE… [PROMISER]", "Somebody knows: tells nobody of it again until it is kept",
+	  "PROMISE may be a pattern (room.*, room, df:*). TIME: 2h, 18:00, \"2026-12-24 18:00\" or RFC 3339.\n"
+	  "Exit status 1: it is not broken, or there is none.",
+	  ack_options, 1, MANY, cmd_ack },
+	{ "silence", "[PATTERN]", "Tells nobody of these promises for a time, once or again and again",
+	  "TIME: 2h, 18:00, \"2026-12-24 18:00\" or RFC 3339; with --every a time of day. One of --to, --for and\n"
+	  "--every is needed. What is still broken when it ends is told then.",
+	  silence_options, 0, 1, cmd_silence },
+	{ "silences", "", "What is silenced and acknowledged, and how those who are told are reached", NULL, NULL, 0, 0, cmd_silences },
 	{ "help", "[COMMAND]", "This help, or a command's", NULL, NULL, 0, 1, cmd_help },
 	{ "version", "", "The version", NULL, NULL, 0, 0, cmd_version },
 	{ NULL, NULL, NULL, NULL, NULL, 0, 0, NULL },

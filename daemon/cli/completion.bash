@@ -3,7 +3,7 @@
 _kith()
 {
 	local cur prev command= word words cword
-	local commands="status get watch top promises explain replay plugins cost check help version"
+	local commands="status get watch top promises explain replay plugins cost check ack silence silences help version"
 	local common="--socket --json --timeout --color --verbose --help --version"
 
 	if declare -F _init_completion > /dev/null; then
@@ -26,11 +26,15 @@ _kith()
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return
 		;;
+	--every)
+		COMPREPLY=($(compgen -W "day week mon..fri sat,sun" -- "$cur"))
+		return
+		;;
 	--color)
 		COMPREPLY=($(compgen -W "auto always never" -- "$cur"))
 		return
 		;;
-	--timeout | --for | --since | --count | -n)
+	--timeout | --for | --since | --count | -n | --until | --because | --from | --to)
 		return
 		;;
 	esac
@@ -41,6 +45,8 @@ _kith()
 		promises) common+=" --broken --kept --unknown --reliability" ;;
 		check) common+=" --explain" ;;
 		replay) common+=" --since" ;;
+		ack) common+=" --until --because --promiser --remove" ;;
+		silence) common+=" --promiser --from --to --for --every --because --remove" ;;
 		esac
 		COMPREPLY=($(compgen -W "$common" -- "$cur"))
 		return
@@ -52,7 +58,7 @@ _kith()
 	get | watch | top)
 		COMPREPLY=($(compgen -W "$(kith --timeout 1s --color never get 2> /dev/null | awk '{ print $1 }')" -- "$cur"))
 		;;
-	promises | explain)
+	promises | explain | ack | silence)
 		COMPREPLY=($(compgen -W "$(kith --timeout 1s --color never promises 2> /dev/null | awk '{ print $2 }' | sort -u)" -- "$cur"))
 		;;
 	check | replay)

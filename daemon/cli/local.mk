@@ -3,6 +3,7 @@ bin_PROGRAMS += kith
 kith_SOURCES = \
 	daemon/cli/ask.c \
 	daemon/cli/cli.c daemon/cli/cli.h \
+	daemon/cli/cmd_ack.c \
 	daemon/cli/cmd_check.c \
 	daemon/cli/cmd_cost.c \
 	daemon/cli/cmd_explain.c \
@@ -11,6 +12,8 @@ kith_SOURCES = \
 	daemon/cli/cmd_plugins.c \
 	daemon/cli/cmd_promises.c \
 	daemon/cli/cmd_replay.c \
+	daemon/cli/cmd_silence.c \
+	daemon/cli/cmd_silences.c \
 	daemon/cli/cmd_status.c \
 	daemon/cli/cmd_top.c \
 	daemon/cli/cmd_watch.c \

@@ -17,4 +17,7 @@ struct table;
 void reliability_row(struct table *t, const Control__Promise *promise);
 json_t *reliability_json(const Control__Promise *promise);
 
+json_t *ack_json(const Control__Ack *a);
+json_t *silence_json(const Control__Silence *s);
+
 #endif

@@ -10,7 +10,7 @@
 #include "store/reliability.h"
 #include "store/trail.h"
 
-enum answer_kind { ANSWER_GET, ANSWER_PROMISES, ANSWER_PLUGINS, ANSWER_COST, ANSWER_EXPLAIN, ANSWER_CHECK };
+enum answer_kind { ANSWER_GET, ANSWER_PROMISES, ANSWER_PLUGINS, ANSWER_COST, ANSWER_EXPLAIN, ANSWER_CHECK, ANSWER_SILENCES };
 
 struct answer {
 	enum answer_kind kind;
@@ -22,6 +22,7 @@ struct answer {
 	uint32_t metric;
 	bool trails;               /* get: recent samples instead of the last */
 	const struct family *told; /* whose TrailFamily was said last */
+	unsigned phase;            /* silences: silences, acks, receivers */
 	bool promises;             /* cost: through with the plugins */
 	struct reliability *reliability; /* promises, explain: NULL: not asked for */
 	bool added, read;          /* promises: all were added to it; it was read */
@@ -249,8 +250,9 @@ static bool step_history(struct peer *p, unsigned *work, bool *ret_more)
 	return false;
 }
 
-static void promise_fill(Control__Promise *promise, const struct promise_info *info)
+static void promise_fill(const struct control *c, Control__Promise *promise, const struct promise_info *info)
 {
+	quiet_fill(c, promise, info);
 	promise->name = (char *)info->name;
 	promise->promiser = (char *)info->promiser;
 	promise->promisees = (char **)info->promisees;
@@ -278,7 +280,7 @@ static void say_promise(struct peer *p, const struct promise_info *info)
 	Control__Answer answer = CONTROL__ANSWER__INIT;
 	Control__Reliability windows[RELIABILITY_WINDOWS], *list[RELIABILITY_WINDOWS];
 
-	promise_fill(&promise, info);
+	promise_fill(p->control, &promise, info);
 	if (p->answer->reliability)
 		w = reliability_of(p->answer->reliability, info->name, info->promiser);
 	for (size_t i = 0; w && i < RELIABILITY_WINDOWS; i++) {
@@ -395,11 +397,15 @@ static void say_explanation(struct peer *p, size_t index, uint32_t others)
 	Control__Explanation explanation = CONTROL__EXPLANATION__INIT;
 	Control__Promise promise = CONTROL__PROMISE__INIT;
 	Control__Answer answer = CONTROL__ANSWER__INIT;
+	struct buf quiet = BUF_INIT;
 	struct promise_info info;
 
 	if (promise_at(p->control, index, &info) < 0)
 		return;
-	promise_fill(&promise, &info);
+	promise_fill(p->control, &promise, &info);
+	if (p->control->notices)
+		word_quiet(&quiet, p->control->notices, &info);
+	explanation.quiet = (char *)buf_text(&quiet);
 	explanation.promise = &promise;
 	explanation.mend = e->mend;
 	explanation.pending = e->pending;
@@ -416,6 +422,7 @@ static void say_explanation(struct peer *p, size_t index, uint32_t others)
 	answer.is_case = CONTROL__ANSWER__IS_EXPLANATION;
 	answer.explanation = &explanation;
 	peer_say(p, &answer, false);
+	buf_free(&quiet);
 }
 
 /* What the history says of it comes behind its parts; without it that is left out. */
@@ -525,6 +532,11 @@ static bool step_explain(struct peer *p, unsigned *work)
 }
 
 /* ---- plugins, cost ---------------------------------------------------------------------------------------------- */
+
+int answer_silences(struct peer *p)
+{
+	return answer_new(p, ANSWER_SILENCES);
+}
 
 int answer_plugins(struct peer *p)
 {
@@ -702,6 +714,9 @@ bool answer_step(struct peer *p, unsigned *work)
 		return step_explain(p, work);
 	case ANSWER_CHECK:
 		return step_check(p, work);
+	case ANSWER_SILENCES:
+		--*work;
+		return quiet_step(p, &p->answer->phase, &p->answer->index) || answer_end(p, NULL);
 	}
 	return false;
 }

@@ -298,6 +298,11 @@ int control_new(struct loop *l, struct model *m, struct promises *p, const struc
 	return 0;
 }
 
+void control_set_notices(struct control *c, struct notices *n)
+{
+	c->notices = n;
+}
+
 void control_free(struct control *c)
 {
 	if (!c)

@@ -48,6 +48,8 @@ struct control_config {
 
 int control_new(struct loop *l, struct model *m, struct promises *p, const struct control_daemon *d,
                 const struct control_config *config, struct control **ret_control);
+struct notices;
+void control_set_notices(struct control *c, struct notices *n); /* for ack, silence and what promises say of them; the caller's, outlives `c` */
 void control_free(struct control *c); /* closes all connections, removes the socket */
 
 #endif

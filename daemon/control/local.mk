@@ -18,6 +18,8 @@ libkith_a_SOURCES += \
 	daemon/control/peer.c \
 	daemon/control/queue.c daemon/control/queue.h \
 	daemon/control/request.c daemon/control/trail.c \
+	daemon/control/quiet.c \
+	daemon/control/request.c \
 	daemon/control/server.h \
 	daemon/control/watch.c
 nodist_libkith_a_SOURCES += $(CONTROL_GENERATED)

@@ -113,6 +113,12 @@ void request_handle(struct peer *p, const Control__Request *request)
 		r = answer_check(p, request->check);
 	else if (request->ask_case == CONTROL__REQUEST__ASK_TRAIL)
 		r = answer_trail(p, request->trail->patterns, request->trail->n_patterns);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_ACK)
+		r = quiet_ack(p, request->ack);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_SILENCE)
+		r = quiet_silence(p, request->silence);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_SILENCES)
+		r = answer_silences(p);
 	else
 		peer_say_fault(p, CONTROL__CODE__USAGE, "this kithd does not know that request: is kith newer than kithd?");
 	if (r == -ENOMEM)

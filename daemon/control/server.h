@@ -17,6 +17,7 @@
 #include "control/frame.h"
 #include "control/pattern.h"
 #include "control/queue.h"
+#include "promises/notices.h"
 
 #define CONTROL_MAX_CLIENTS 64u
 #define CONTROL_MAX_QUEUE (1024u * 1024)
@@ -48,6 +49,7 @@ struct control {
 	struct loop *loop;
 	struct model *model;
 	struct promises *promises; /* NULL: none */
+	struct notices *notices;   /* NULL: none */
 	struct history *history;   /* NULL: none */
 	struct control_daemon daemon;
 	size_t max_clients, max_queue;
@@ -105,6 +107,13 @@ void sample_fill(Control__Sample *sample, const struct series *s, char name[NAME
 
 /* trail.c: the recent samples of one series, and its family before the first of them. *told: the family that was said last */
 void trail_say(struct peer *p, const struct series *s, const struct family **told);
+int answer_silences(struct peer *p);
+
+/* quiet.c */
+int quiet_ack(struct peer *p, const Control__AckRequest *request);
+int quiet_silence(struct peer *p, const Control__SilenceRequest *request);
+bool quiet_step(struct peer *p, unsigned *phase, size_t *index); /* one silence, ack or receiver; false: that was all */
+void quiet_fill(const struct control *c, Control__Promise *promise, const struct promise_info *info);
 
 /* watch.c */
 int watch_start(struct peer *p, const Control__WatchRequest *request);

@@ -9,6 +9,7 @@ libkith_a_SOURCES += \
 	daemon/host/needs.c \
 	daemon/host/plugin.c \
 	daemon/host/reading.c \
+	daemon/host/saver.c daemon/host/saver.h \
 	daemon/host/spawn.c daemon/host/spawn.h \
 	daemon/host/table.c \
 	daemon/host/tick.c \

@@ -102,4 +102,106 @@ with suite.check("receivers come and go with the configuration; faults leave the
         r2.wait(1)
         assert len(r.messages()) == 1
 
+
+def kith(d, *args, json_out=False):
+    """(exit status, standard output, standard error)"""
+    p = subprocess.run([KITH, "-s", d.socket, *(["--json"] if json_out else []), *args], capture_output=True, text=True,
+                       env=environment({"TZ": "UTC"}), timeout=30)
+    return p.returncode, p.stdout, p.stderr
+
+
+def state_of(d):
+    return json.loads(kith(d, "silences", json_out=True)[1])
+
+
+with suite.check("ack: until it is kept; what cannot be is refused"):
+    r = Receiver()
+    with suite.daemon(conf=conf(r, "repeat = 1s"), promises={"b.promise": promises(["root", "other"])}) as d:
+        r.wait(1)
+        status, out, err = kith(d, "ack", "b.root", "load", "b.other", "--because", "we know", "--until", "1h")
+        assert status == 0 and "b.root of load is acknowledged until 20" in out and "b.other of load" in out, (status, out, err)
+        for args, text in ((["b.leaf"], "b.leaf of load is unknown: there is nothing to acknowledge"), (["nix"], "no promise is like that"),
+                           (["b.root", "--until", "soon"], 'no time'), (["b.root", "--until", "2020-01-01"], "has passed already"),
+                           (["b.root", "--because", "x\ny"], "control characters"), (["b.root", "--because", "x" * 501], "longer than 500"),
+                           (["--remove", "b.leaf"], "b.leaf of load is not acknowledged"), (["b.root@elsewhere"], "not this host")):
+            status, out, err = kith(d, "ack", *args)
+            assert status in (1, 2, 3) and text in err and not out, (args, status, out, err)
+        root = next(p for p in d.kith("promises")[1] if p["name"] == "b.root")
+        assert root["acknowledged"] is True and root["silenced"] is False, root
+        assert "acknowledged: " in kith(d, "promises", "b.root")[1]
+        assert "acknowledged by root at 20" in kith(d, "explain", "b.root")[1] and ": we know" in kith(d, "explain", "b.root")[1]
+        acks = state_of(d)["acknowledged"]
+        assert {a["name"] for a in acks} == {"b.root", "b.other"} and acks[0]["by"] == "root" and acks[0]["because"] == "we know", acks
+        n = len(r.messages())  # the wish to repeat may have come before
+        d.watch("--for", "2500ms").process.wait()
+        assert len(r.messages()) <= n + 1, [m["subject"] for m in r.messages()]
+        assert kith(d, "ack", "--remove", "b.other")[0] == 0
+        wait_for("b.other to be repeated", lambda: r.messages()[-1]["subject"].endswith("b.other of load is still broken (warning)"))
+        write_file(os.path.join(d.promises, "b.promise"), promises(["other"]))
+        wait_for("b.root to be kept", lambda: any("b.root of load is kept again" in m["text"] or "kept again warning: b.root" in m["text"]
+                                                  for m in r.messages()))
+        assert [a["name"] for a in state_of(d)["acknowledged"]] == []
+
+with suite.check("silences: what is told when one ends; what cannot be is refused"):
+    r = Receiver()
+    with suite.daemon(conf=conf(r), promises={"b.promise": promises([])}) as d:
+        d.wait_promise("b.root", "kept")
+        status, out, err = kith(d, "silence", "b", "--for", "1h", "--because", "work")
+        assert status == 0 and re.match(r"silence 1 of b holds from 20.* to 20.*; kith silence --remove 1 ends it\n", out), (status, out, err)
+        for args, text in ((["b"], "until when?"), (["b", "--every", "fortnight"], "no days"), ([], "of which promises?"), (["b", "--to", ""], "empty"),
+                           (["b:c:", "--for", "1h"], "names nothing"), (["--remove", "7"], "there is no silence 7"),
+                           (["--remove", "x"], "no number"), (["b", "--remove", "1"], "wants a number alone")):
+            status, out, err = kith(d, "silence", *args)
+            assert status in (1, 2) and text in err and not out, (args, status, out, err)
+        status, out, err = kith(d, "silence", "df:*", "--promiser", "df:/*", "--from", "22:00", "--to", "06:00", "--every", "mon..fri", json_out=True)
+        assert status == 0 and json.loads(out)["id"] == 2 and json.loads(out)["every"] == "every mon..fri from 22:00 to 06:00", out
+        write_file(os.path.join(d.promises, "b.promise"), promises(["root"]))
+        assert d.wait_promise("b.root", "broken")["silenced"] is True
+        assert "silenced by root from 20" in kith(d, "explain", "b.root")[1]
+        s = state_of(d)
+        assert [(x["id"], x["active"], x["by"]) for x in s["silences"]][0] == (1, True, "root"), s
+        assert s["receivers"][0]["name"] == "ops" and s["receivers"][0]["messages"] == 0, s
+        d.watch("--for", "2s").process.wait()
+        assert not r.messages()
+        assert kith(d, "silence", "--remove", "1") == (0, "silence 1 of b is removed\n", "")
+        assert r.wait(1)["subject"] == "web1: b.root of load is broken (warning)"
+        assert len(state_of(d)["silences"]) == 1
+
+with suite.check("kill -9 and a restart: nothing twice, what was mended meanwhile is told, silences and acks stand"):
+    r = Receiver()
+    with suite.daemon(conf=conf(r), promises={"b.promise": promises(["root", "other"], depends=False)}) as d:
+        r.wait(1)
+        assert kith(d, "ack", "b.other")[0] == 0
+        assert kith(d, "silence", "x.*", "--for", "1d")[0] == 0
+        path = os.path.join(d.state, "notices")
+        wait_for("the state to be written", lambda: os.path.exists(path) and all(x in open(path).read() for x in ("told\t", "ack\t", "silence\t")))
+        d.kill()
+        write_file(os.path.join(d.promises, "b.promise"), promises(["other"], depends=False))
+        d.start()
+        assert r.wait(2)["subject"] == "web1: b.root of load is kept again (warning)"
+        s = state_of(d)
+        assert [a["name"] for a in s["acknowledged"]] == ["b.other"] and [x["pattern"] for x in s["silences"]] == ["x.*"], s
+        wait_for("nothing to be left of it", lambda: "b.root" not in open(path).read())
+        # Damaged: what can be read holds, the rest is kept aside and said
+        d.stop()
+        text = open(path).read()
+        write_file(path, text.replace("\tx.*\t", "\ty.*\t") + "junk")
+        d.start()
+        d.wait_log(r"notices: 2 lines cannot be read.*kept as .*notices.bad")
+        assert "junk" in open(path + ".bad").read()
+        s = state_of(d)
+        assert [a["name"] for a in s["acknowledged"]] == ["b.other"] and not s["silences"], s
+        assert len(r.messages()) == 2
+
+with suite.check("a disk that is full is said once; everything goes on"):
+    r = Receiver()
+    with suite.daemon(conf=conf(r), promises={"b.promise": promises(["root"])}) as d:
+        r.wait(1)
+        os.mkdir(os.path.join(d.state, "notices.new"))  # stands for it: nothing can be written there
+        assert kith(d, "silence", "x", "--for", "1d")[0] == 0
+        d.wait_log(r"notices cannot be written: Is a directory")
+        assert kith(d, "silence", "y", "--for", "1d")[0] == 0
+        assert len(state_of(d)["silences"]) == 2 and len(d.lines("cannot be written")) == 1
+        os.rmdir(os.path.join(d.state, "notices.new"))
+
 suite.end()
