@@ -197,6 +197,7 @@ with suite.check("a disk that is full is said once; everything goes on"):
     r = Receiver()
     with suite.daemon(conf=conf(r), promises={"b.promise": promises(["root"])}) as d:
         r.wait(1)
+        wait_for("the state to be written", lambda: os.path.exists(os.path.join(d.state, "notices")))
         os.mkdir(os.path.join(d.state, "notices.new"))  # stands for it: nothing can be written there
         assert kith(d, "silence", "x", "--for", "1d")[0] == 0
         d.wait_log(r"notices cannot be written: Is a directory")

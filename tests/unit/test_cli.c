@@ -223,7 +223,7 @@ START_TEST(promises)
 
 	ck_assert_uint_eq(json_array_size(all), 3);
 	expect_keys(o, keys);
-	ck_assert_uint_eq(json_object_size(o), 8);
+	ck_assert_uint_eq(json_object_size(o), 10);
 	ck_assert_str_eq(text_of(o, "assessment"), "broken");
 	ck_assert_str_eq(text_of(o, "severity"), "critical");
 	ck_assert_uint_eq(json_array_size(json_object_get(o, "promisees")), 2);
