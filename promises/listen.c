@@ -25,6 +25,19 @@ void listen_ended(struct promise *pr)
 		pr->engine->listener.ended(pr, pr->engine->now, pr->engine->listener.user);
 }
 
+void promise_look(const struct promise *pr, struct promise_info *ret_info)
+{
+	const struct rule *r = pr->live->rule;
+
+	*ret_info = (struct promise_info){
+		.name = r->name, .promiser = pr->promiser, .promisees = r->promisees, .n_promisees = r->n_promisees,
+		.assessment = pr->assessment, .since = pr->since, .severity = r->severity, .because = "", .body = r->body_text, .place = "",
+		.repaired = pr->assessment == KITH_KEPT && pr->repaired, .flapping = flapping_count(pr), .tells = r->tells, .n_tells = r->n_tells,
+		.promise = (struct promise *)(uintptr_t)pr, .evaluations = pr->evaluations, .cpu_ns = pr->cpu_ns,
+		.transitions = pr->transitions, .actions = pr->started, .failures = pr->failures,
+	};
+}
+
 const char *promise_because(struct promise *pr)
 {
 	struct promises *p = pr->engine;

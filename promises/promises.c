@@ -385,19 +385,6 @@ static int index_make(struct promises *p)
 	return 0;
 }
 
-void promise_look(const struct promise *pr, struct promise_info *ret_info)
-{
-	const struct rule *r = pr->live->rule;
-
-	*ret_info = (struct promise_info){
-		.name = r->name, .promiser = pr->promiser, .promisees = r->promisees, .n_promisees = r->n_promisees,
-		.assessment = pr->assessment, .since = pr->since, .severity = r->severity, .because = "", .body = r->body_text, .place = "",
-		.repaired = pr->assessment == KITH_KEPT && pr->repaired, .flapping = flapping_count(pr), .tells = r->tells, .n_tells = r->n_tells,
-		.promise = (struct promise *)(uintptr_t)pr, .evaluations = pr->evaluations, .cpu_ns = pr->cpu_ns,
-		.transitions = pr->transitions, .actions = pr->started, .failures = pr->failures,
-	};
-}
-
 int promises_get(const struct promises *p_, size_t index, struct promise_info *ret_info)
 {
 	/* The index and the texts are made when asked for: nothing that a caller could see of the engine's state. */
