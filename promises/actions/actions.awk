@@ -131,6 +131,11 @@ function json_read(   line, first)
 		print "what standard input holds is no JSON object" | "cat >&2"
 		exit 1
 	}
+	# A message has it in the environment; else that of what it is about first
+	if (!("severity" in VALUE) && ENVIRON["KITH_SEVERITY"] != "")
+		VALUE["severity"] = json_string(ENVIRON["KITH_SEVERITY"])
+	else if (!("severity" in VALUE) && "promises.0.severity" in VALUE)
+		VALUE["severity"] = VALUE["promises.0.severity"]
 }
 
 function json_text(token,   out, at, c, code)

@@ -19,6 +19,9 @@ me=${0##*/}
 newline='
 '
 testing=no
+for awk in awk mawk gawk; do
+	command -v "$awk" >/dev/null 2>&1 && break
+done
 
 # One line, without control characters, of a bounded length: what is said stands in a record.
 line()
@@ -87,28 +90,41 @@ would_run()
 
 # ---- what happened --------------------------------------------------------------------------------------------------
 
-# text VERB: actions.awk over the document
+# words VERB: actions.awk over standard input
+words()
+{
+	"$awk" -v VERB="$1" -f "$here/actions.awk"
+}
+
+# text VERB: over the document
 text()
 {
-	printf '%s\n' "$document" | ACTION_HOST=$host awk -v VERB="$1" -f "$here/actions.awk"
+	printf '%s\n' "$document" | words "$1"
 }
 
 get()
 {
-	printf '%s\n' "$document" | WANT=$1 awk -v VERB=get -f "$here/actions.awk"
+	printf '%s\n' "$document" | {
+		WANT=$1
+		export WANT
+		words get
+	}
 }
 
 # The document: on standard input, or of the environment when that is empty. Bytes that are no UTF-8 are left out.
 event_read()
 {
+	need "$awk" mawk
 	host=$(uname -n)
+	ACTION_HOST=$host
+	export ACTION_HOST
 	document=
 	if [ ! -t 0 ]; then
 		document=$(head -c 262144 2>/dev/null | iconv -c -f UTF-8 -t UTF-8 2>/dev/null)
 	fi
 	case $document in
 	*[![:space:]]*) ;;
-	*) document=$(awk -v VERB=document -f "$here/actions.awk" </dev/null | iconv -c -f UTF-8 -t UTF-8) ;;
+	*) document=$(words document </dev/null | iconv -c -f UTF-8 -t UTF-8) ;;
 	esac
 	[ -n "$document" ] || fail 2 "there is nothing to tell: neither standard input nor KITH_PROMISE says what happened"
 	get to >/dev/null 2>&1 || fail 2 "what stands on standard input is no JSON object"

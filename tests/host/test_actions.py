@@ -26,7 +26,7 @@ LONG = "long " * 2000 + "end"
 UTF8 = "größer als 漢字 😀"
 MESSAGE = {"host": "web1", "time": "2026-11-22T10:00:00Z", "receiver": "ops", "what": "broken",
            "subject": "web1: 2 promises are broken, größte zuerst", "text": "web.a is broken\n\n.\nalso affected: web.b " + UTF8,
-           "severity": "critical", "more": 3, "promises": [
+           "more": 3, "promises": [
                {"name": "web.a", "promiser": "service:a", "promisees": ["ops"], "assessment": "broken", "severity": "critical",
                 "since": "2026-11-22T09:59:00Z", "because": "down \"x\""},
                {"name": "web.b", "promiser": "df:/", "promisees": [], "assessment": "broken", "severity": "warning",
@@ -319,7 +319,7 @@ with suite.check("webhook: in the shapes of Slack and Alertmanager"):
 # ---- syslog
 
 
-def received(kind, *args, document, where):
+def received(kind, *args, document, where, **env):
     with socket.socket(where, kind) as s:
         s.settimeout(20)
         if where == socket.AF_UNIX:
@@ -329,7 +329,7 @@ def received(kind, *args, document, where):
         else:
             s.bind(("127.0.0.1", 0))
             args = ("--server", "127.0.0.1", "--port", str(s.getsockname()[1]), *args)
-        good(act("syslog", *args, document=document))
+        good(act("syslog", *args, document=document, **env))
         return s.recv(65536).decode()
 
 
@@ -344,7 +344,11 @@ with suite.check("syslog: to a log's socket, each severity as what syslog calls 
     got = received(socket.SOCK_DGRAM, document=event(because="-n --one\n<0>two\x1b[1m"), where=socket.AF_UNIX)
     assert "-n --one <0>two [1m" in got and "\n" not in got, got
     got = received(socket.SOCK_DGRAM, document=MESSAGE, where=socket.AF_UNIX)
-    assert MESSAGE["subject"] in got, got
+    assert MESSAGE["subject"] in got and got.startswith("<26>"), got
+    got = received(socket.SOCK_DGRAM, document=MESSAGE, where=socket.AF_UNIX, KITH_SEVERITY="error")
+    assert got.startswith("<27>"), got
+    got = received(socket.SOCK_DGRAM, document=dict(MESSAGE, what="kept"), where=socket.AF_UNIX)
+    assert got.startswith("<29>"), got
 
 with suite.check("syslog: to another host, with structured data"):
     needed("logger")

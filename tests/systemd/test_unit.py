@@ -1,86 +1,19 @@
 #!/usr/bin/python3
 """The installed kithd.service under a real systemd, booted in a container: readiness, reload, restart after a crash, a clean end."""
 import os
-import shutil
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import BUILD, Skip, Suite, environment, makefile, wait_for  # noqa: E402
+from container import Container, must, staged  # noqa: E402
+from kithtest import Suite, wait_for  # noqa: E402
 
 suite = Suite()
-
-
-class Container:
-    """systemd booted over this machine's /usr, with what make install installs bound over it"""
-
-    def __init__(self, stage):
-        prefix = makefile("prefix")
-        if not prefix.startswith("/usr") or not os.path.isdir(prefix):
-            raise Skip("the prefix %s is no folder below /usr, which is all that the container has of this machine" % prefix)
-        drop_in = suite.folder()
-        # LeakSanitizer wants to trace the process, which the unit's sandbox does not allow.
-        with open(os.path.join(drop_in, "test.conf"), "w") as f:
-            f.write("[Service]\nEnvironment=ASAN_OPTIONS=detect_leaks=0\n")
-        self.console = open(os.path.join(stage, "console"), "w+")
-        self.process = subprocess.Popen(
-            ["systemd-nspawn", "--directory=/", "--volatile=yes", "--private-network", "-b", "--register=no", "--keep-unit",
-             "--machine=kith-%d" % os.getpid(), "--console=pipe", "--bind-ro=%s:%s" % (stage + prefix, prefix),
-             "--bind-ro=%s:/etc/systemd/system/kithd.service.d" % drop_in],
-            stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console, env=environment())
-        self.leader = None
-        wait_for("systemd to boot", self.booted)
-
-    def booted(self):
-        if self.process.poll() is not None:
-            self.console.seek(0)
-            raise Skip("no container here: " + " ".join(self.console.read().split())[-200:])
-        with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)) as f:
-            children = f.read().split()
-        if not children:
-            return False
-        self.leader = children[0]
-        state = self.run("systemctl", "is-system-running").stdout.strip()
-        return state in ("running", "degraded")
-
-    def run(self, *argv):
-        return subprocess.run(["nsenter", "-t", self.leader, "-m", "-u", "-i", "-n", "-p", "--", *argv], capture_output=True,
-                              text=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:" + makefile("prefix") + "/bin"}, timeout=60)
-
-    def unit(self, prop):
-        return self.run("systemctl", "show", "-P", prop, "kithd.service").stdout.strip()
-
-    def end(self):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.console.close()
-
-
-def staged():
-    if os.geteuid() != 0:
-        raise Skip("it needs root")
-    if not shutil.which("systemd-nspawn"):
-        raise Skip("systemd-nspawn is missing (apt-get install systemd-container)")
-    stage = suite.folder()
-    subprocess.run(["make", "-s", "-C", BUILD, "install", "DESTDIR=" + stage], check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
-    return stage
-
-
-def must(result):
-    assert result.returncode == 0, "%s: %s%s" % (result.args[9:], result.stdout[-500:], result.stderr[-500:])
-    return result.stdout
-
 
 c = None
 try:
     with suite.check("systemd boots with what make install installs"):
-        c = Container(staged())
+        c = Container(suite, staged(suite))
     if c:
         with suite.check("the unit is found"):
             assert c.unit("LoadState") == "loaded", c.run("systemctl", "status", "kithd.service").stderr
