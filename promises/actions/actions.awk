@@ -217,11 +217,6 @@ function is_message()
 	return "subject" in VALUE
 }
 
-function is_kept()
-{
-	return is_message() ? value("what") == "kept" : value("to") == "kept"
-}
-
 function standing()
 {
 	return value("to") == "kept" && value("from") == "broken" ? "is kept again" : "is " value("to")
@@ -346,32 +341,35 @@ function slack(   text)
 	return "{\"text\":" json_string(text) "}"
 }
 
-# Of one promise at path ("" or "promises.N.") that is now `now`
-function alert(path, name, now,   out, since)
+# Of one promise at path ("" or "promises.N."): `now` is what it is, `from` and `until` when that began and ends. An alert that ends
+# without a beginning is what is known there already.
+function alert(path, name, now, from, until,   out)
 {
 	out = "{\"labels\":{\"alertname\":" json_string(name)
 	out = out ",\"instance\":" json_string(host())
 	out = out ",\"promiser\":" json_string(value(path "promiser"))
 	out = out ",\"severity\":" json_string(value(path "severity")) "},"
 	out = out "\"annotations\":{\"summary\":" json_string(one_line(name " is " now " on " host(), 240))
-	out = out ",\"description\":" json_string(value(path "because")) "},"
-	since = value(path "since")
-	# Without a beginning it is what is known there already that ends.
-	if (now == "kept")
-		out = out "\"endsAt\":" json_string(since != "" ? since : value("time"))
-	else
-		out = out "\"startsAt\":" json_string(since != "" ? since : value("time")) ",\"endsAt\":" json_string(ENVIRON["ALERT_UNTIL"])
-	return out "}"
+	out = out ",\"description\":" json_string(value(path "because")) "}"
+	if (from != "")
+		out = out ",\"startsAt\":" json_string(from)
+	return out ",\"endsAt\":" json_string(until) "}"
 }
 
-function alertmanager(   out, i, path, now)
+function alertmanager(   out, i, path, what)
 {
+	if (!is_message() && value("to") == "kept")
+		return "[" alert("", value("promise"), "kept", "", value("since")) "]"
 	if (!is_message())
-		return "[" alert("", value("promise"), value("to")) "]"
+		return "[" alert("", value("promise"), value("to"), value("since"), ENVIRON["ALERT_UNTIL"]) "]"
 	for (i = 0; i < COUNT["promises"]; i++) {
 		path = "promises." i "."
-		now = value(path "assessment")
-		out = out (i ? "," : "") alert(path, value(path "name"), value("what") == "kept" ? "kept" : now)
+		what = value(path "what") != "" ? value(path "what") : value("what")
+		out = out (i ? "," : "")
+		if (what == "kept" || what == "gone")
+			out = out alert(path, value(path "name"), what == "kept" ? "kept again" : "no longer promised", "", value("time"))
+		else
+			out = out alert(path, value(path "name"), value(path "assessment"), value(path "since"), ENVIRON["ALERT_UNTIL"])
 	}
 	return "[" out "]"
 }

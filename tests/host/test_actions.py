@@ -27,10 +27,13 @@ UTF8 = "größer als 漢字 😀"
 MESSAGE = {"host": "web1", "time": "2026-11-22T10:00:00Z", "receiver": "ops", "what": "broken",
            "subject": "web1: 2 promises are broken, größte zuerst", "text": "web.a is broken\n\n.\nalso affected: web.b " + UTF8,
            "more": 3, "promises": [
-               {"name": "web.a", "promiser": "service:a", "promisees": ["ops"], "assessment": "broken", "severity": "critical",
-                "since": "2026-11-22T09:59:00Z", "because": "down \"x\""},
-               {"name": "web.b", "promiser": "df:/", "promisees": [], "assessment": "broken", "severity": "warning",
-                "since": "2026-11-22T09:59:30Z", "because": EVIL}]}
+               {"name": "web.a", "promiser": "service:a", "promisees": ["ops"], "what": "broken", "assessment": "broken",
+                "severity": "critical", "since": "2026-11-22T09:59:00Z", "because": "down \"x\"",
+                "affected": [{"name": "web.c", "promiser": "c"}], "n_affected": 1},
+               {"name": "web.b", "promiser": "df:/", "promisees": [], "what": "repeat", "assessment": "broken",
+                "severity": "warning", "since": "2026-11-22T09:59:30Z", "because": EVIL, "affected": [], "n_affected": 0},
+               {"name": "web.d", "promiser": "df:/d", "promisees": [], "what": "kept", "assessment": "kept", "severity": "warning",
+                "since": "2026-11-22T09:00:00Z", "because": "it is well", "affected": [], "n_affected": 0}]}
 pwned = os.path.join(place, "pwned")
 
 
@@ -310,8 +313,9 @@ with suite.check("webhook: in the shapes of Slack and Alertmanager"):
     assert json.loads(hooks.got[-1][2])["text"].startswith(MESSAGE["subject"] + "\n" + "web.a is broken\n"), hooks.got[-1]
     good(act("webhook", "--format", "alertmanager", hooks.url, document=MESSAGE))
     alerts = json.loads(hooks.got[-1][2])
-    assert [a["labels"]["alertname"] for a in alerts] == ["web.a", "web.b"] and alerts[0]["labels"]["instance"] == "web1", alerts
+    assert [a["labels"]["alertname"] for a in alerts] == ["web.a", "web.b", "web.d"] and alerts[0]["labels"]["instance"] == "web1", alerts
     assert alerts[1]["annotations"]["description"] == EVIL and alerts[0]["startsAt"] == "2026-11-22T09:59:00Z", alerts
+    assert alerts[2]["endsAt"] == MESSAGE["time"] and "startsAt" not in alerts[2] and alerts[1]["endsAt"] > MESSAGE["time"], alerts
     good(act("webhook", "--format", "alertmanager", hooks.url, document=event(before="broken", to="kept")))
     alert = json.loads(hooks.got[-1][2])[0]
     assert alert["endsAt"] == event()["since"] and "startsAt" not in alert, alert
@@ -535,6 +539,29 @@ with suite.check("run by kithd: a promise that breaks posts, one that is kept ag
         assert mail["Subject"].endswith(": b.one is kept again (probe:0)"), mail.items()
         record("b.one", "/mail", "ran")
         watch.end()
+
+with suite.check("run by kithd for a person: what breaks, and that it is kept again, are mails of one thread"):
+    if not mails:
+        raise Skip("there is no mail server")
+    value = os.path.join(place, "value")
+    write_file(value, "1")
+    plugins = suite.folder()
+    shutil.copy(os.path.join(TEST_PLUGINS, "probe.so"), plugins)
+    conf = ('interval = 100ms\nplugin probe { from = "%s" }\nnotify ops {\n run = ["%s/mail", "--sendmail", "%s", "ops@example.org"]\n wait = 1s\n}\n'
+            % (value, ACTIONS, mails.sendmail))
+    text = "bundle b {\n promise told {\n promiser probe:0\n keep probe:0:value < 5\n severity error\n }\n}\n"
+    with suite.daemon(conf=conf, plugins=(PLUGINS, plugins), promises={"a.promise": text}) as d:
+        d.wait_promise("b.told", "kept")
+        mails.got.clear()
+        write_file(value, "7")
+        wait_for("the mail that it is broken", lambda: len(mails.got) == 1, alive=d)
+        _, broken = mails.last()
+        write_file(value, "1")
+        wait_for("the mail that it is kept", lambda: len(mails.got) == 2, alive=d)
+        _, kept = mails.last()
+        assert "b.told of probe:0 is broken (error)" in broken["Subject"] and broken["X-Kith-Assessment"] == "broken", broken.items()
+        assert broken["X-Kith-Severity"] == "error" and "probe:0:value is 7" in broken.get_content(), broken.get_content()
+        assert "kept again" in kept["Subject"] and kept["References"] == broken["References"], kept.items()
 
 if mails:
     mails.controller.stop()
