@@ -3,6 +3,7 @@
 what webhook posts. Skipped where they are not installed."""
 import json
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -130,6 +131,8 @@ PLAYBOOK = """
 
 def repository():
     needed("ansible-pull", "git")
+    if not os.access(pwd.getpwuid(os.getuid()).pw_dir, os.W_OK):
+        raise Skip("this user has no home, where Ansible writes to")
     folder = path("site.git")
     if not os.path.isdir(folder):
         os.mkdir(folder)
