@@ -5,6 +5,8 @@ libkith_a_SOURCES += daemon/store/history.c daemon/store/history.h daemon/store/
 	daemon/store/reliability.c daemon/store/reliability.h \
 	daemon/store/trail.c daemon/store/trail.h
 
+dist_man_MANS += daemon/store/kith-history.5
+
 check_PROGRAMS += tests/unit/test_history
 TESTS += tests/unit/test_history
 tests_unit_test_history_SOURCES = tests/unit/test_history.c tests/unit/history_help.h
@@ -22,3 +24,15 @@ TESTS += tests/unit/test_trail
 tests_unit_test_trail_SOURCES = tests/unit/test_trail.c tests/unit/language_help.h tests/unit/promise_help.h
 tests_unit_test_trail_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_trail_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_history
+tests_fuzz_fuzz_history_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"history"'
+tests_fuzz_fuzz_history_LDADD = $(LIBKITH_LIBS)
+if FUZZER
+tests_fuzz_fuzz_history_SOURCES = tests/fuzz/fuzz_history.c
+tests_fuzz_fuzz_history_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_history_SOURCES = tests/fuzz/fuzz_history.c tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_history
+endif
+EXTRA_DIST += tests/fuzz/history
