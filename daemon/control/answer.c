@@ -235,12 +235,12 @@ int answer_promises(struct peer *p, const Control__PromisesRequest *request)
 	return r;
 }
 
-/* Reads on in the history: 16 steps are a round. False: it failed, and that was said; *ret_more: it goes on */
+/* Reads on in the history: four of them are a round. False: it failed, and that was said; *ret_more: it goes on */
 static bool step_history(struct peer *p, unsigned *work, bool *ret_more)
 {
 	int r = reliability_step(p->answer->reliability);
 
-	*work -= *work < CONTROL_WORK / 16 ? *work : CONTROL_WORK / 16;
+	*work -= *work < CONTROL_WORK / 4 ? *work : CONTROL_WORK / 4;
 	*ret_more = r > 0;
 	if (r >= 0)
 		return true;

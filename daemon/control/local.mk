@@ -79,6 +79,7 @@ EXTRA_DIST += \
 	tests/fuzz/control/not_utf8 \
 	tests/fuzz/control/plugins \
 	tests/fuzz/control/promises \
+	tests/fuzz/control/promises_reliability \
 	tests/fuzz/control/several \
 	tests/fuzz/control/status \
 	tests/fuzz/control/too_long \

@@ -32,6 +32,7 @@ struct fold {
 	struct track track;
 	bool adding, emitted;
 	uint8_t to;             /* after the sum's last transition */
+	uint8_t from;           /* before its first */
 	struct history_sum sum;
 	int64_t end;
 	size_t key_length;
@@ -50,6 +51,7 @@ struct compaction {
 	off_t young;            /* offset of what may be kept as it is, for its size */
 	off_t cut;              /* from here on the file is kept as it is */
 	off_t size;             /* of the new file */
+	bool copying;           /* some of it was copied */
 	uint64_t dropped;       /* sums and transitions that the last 30 days would have held */
 	struct buf out;
 };
@@ -127,6 +129,12 @@ static void emit(struct compaction *c, struct fold *f)
 			c->dropped += (uint64_t)f->sum.transitions;
 		return;
 	}
+	/* One alone needs no sum, where the lines before it say what it ends. */
+	if (f->emitted && f->sum.transitions == 1 && f->sum.start == f->end) {
+		history_put_line(&c->out, f->key, f->key_length, f->end, (enum kith_assessment)f->from, (enum kith_assessment)f->to,
+		                 f->sum.repairs > 0);
+		return;
+	}
 	f->emitted = true;
 	history_put_sum(&c->out, f->key, f->key_length, &f->sum, f->end, (enum kith_assessment)f->to);
 }
@@ -187,7 +195,8 @@ static void fold_transition(struct compaction *c, struct fold *f, const struct h
 		p = gap;
 	}
 	fold_at(c, f, &p);
-	f->sum.transitions++;
+	if (!f->sum.transitions++)
+		f->from = (uint8_t)line->from;
 	f->sum.breaks += track_change(&f->track, at, line->to, &mended);
 	f->sum.repairs += line->repaired;
 	if (mended >= 0) {
@@ -403,17 +412,19 @@ static int copy_step(struct history *h)
 		return n < 0 ? -errno : -EIO;
 	buf_append(&c->out, chunk, (size_t)n);
 	c->cut += n;
+	c->copying = true;
 	r = out_flush(h);
 	/* At once: in a storm there is always one more line. */
 	return r == 0 && c->cut == h->size ? compact_swap(h) : r;
 }
 
-/* Too many sums: the same again, of half the time */
+/* Too many sums, beside what is kept as it is: the same again, of half the time */
 static bool is_too_much(const struct history *h)
 {
 	const struct compaction *c = h->compaction;
+	off_t max = (off_t)h->config.max, kept = c->stage == STAGE_FOLD ? 0 : c->reader.end - c->cut;
 
-	return c->stage != STAGE_COPY && c->size > (off_t)h->config.max / 2 && c->now - c->horizon > KEEP_LEAST;
+	return !c->copying && c->size > max - (kept < max / 2 ? kept : max / 2) && c->now - c->horizon > KEEP_LEAST;
 }
 
 void compact_step(struct history *h)

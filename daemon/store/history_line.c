@@ -103,6 +103,14 @@ int history_put_transition(struct buf *b, const struct kith_transition *t, int64
 	return 0;
 }
 
+void history_put_line(struct buf *b, const char *key, size_t key_length, int64_t time, enum kith_assessment from, enum kith_assessment to,
+                      bool repaired)
+{
+	buf_printf(b, "%s\t%lld\t%s\t%s\t", words[to], (long long)time, words[from], repaired ? "repaired" : "-");
+	buf_append(b, key, key_length);
+	buf_puts(b, "\t\n");
+}
+
 void history_put_sum(struct buf *b, const char *key, size_t key_length, const struct history_sum *s, int64_t end,
                      enum kith_assessment to)
 {

@@ -61,6 +61,9 @@ int history_key(struct buf *b, const char *name, const char *promiser);
 
 /* Appends the whole line of a transition at `time` (t's own is not looked at). -E2BIG as above */
 int history_put_transition(struct buf *b, const struct kith_transition *t, int64_t time);
+/* The same without a reason, of a promise whose key is at hand */
+void history_put_line(struct buf *b, const char *key, size_t key_length, int64_t time, enum kith_assessment from, enum kith_assessment to,
+                      bool repaired);
 void history_put_sum(struct buf *b, const char *key, size_t key_length, const struct history_sum *sum, int64_t end,
                      enum kith_assessment to);
 

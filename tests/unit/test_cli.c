@@ -233,6 +233,7 @@ START_TEST(promises)
 	expect("./kith promises room.disk --kept", 0, "df:/ ", NULL);
 	expect("./kith promises 'df:*' --broken", 1, "df:/home", NULL);
 	expect("./kith promises none.such", 1, NULL, "nothing matches");
+	expect("./kith promises --reliability", 1, NULL, "there is no history of promises: ");
 }
 END_TEST
 
