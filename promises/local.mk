@@ -126,3 +126,21 @@ tests_unit_test_notices_quiet_LDADD = $(TEST_LIBS)
 tests_unit_test_notices_state_SOURCES = tests/unit/test_notices_state.c tests/unit/notices_help.h tests/unit/promise_help.h
 tests_unit_test_notices_state_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_notices_state_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_notices
+tests_fuzz_fuzz_notices_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"notices"'
+tests_fuzz_fuzz_notices_LDADD = $(LIBKITH_LIBS)
+if FUZZER
+tests_fuzz_fuzz_notices_SOURCES = tests/fuzz/fuzz_notices.c
+tests_fuzz_fuzz_notices_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_notices_SOURCES = tests/fuzz/fuzz_notices.c tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_notices
+endif
+EXTRA_DIST += tests/fuzz/notices
+
+check_PROGRAMS += tests/unit/test_notices_random
+TESTS += tests/unit/test_notices_random
+tests_unit_test_notices_random_SOURCES = tests/unit/test_notices_random.c tests/unit/notices_help.h tests/unit/promise_help.h
+tests_unit_test_notices_random_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_notices_random_LDADD = $(TEST_LIBS)

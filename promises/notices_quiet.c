@@ -224,6 +224,14 @@ static void silence_remove(struct notices *n, size_t k)
 	notices_changed(n);
 }
 
+static bool silence_has(const struct notices *n, uint32_t id)
+{
+	for (size_t k = 0; k < n->n_silences; k++)
+		if (n->silences[k].is.id == id)
+			return true;
+	return false;
+}
+
 int notices_silence(struct notices *n, const struct notice_silence *silence, int64_t now, uint32_t *ret_id)
 {
 	struct notice_silence s = *silence;
@@ -231,6 +239,8 @@ int notices_silence(struct notices *n, const struct notice_silence *silence, int
 
 	if (now > n->now)
 		n->now = now;
+	while (!n->next_id || silence_has(n, n->next_id))
+		n->next_id++;
 	s.id = n->next_id;
 	s.made = n->now;
 	if (silence_over(&s, n->now) || (!s.every && s.from >= s.to))
@@ -238,7 +248,7 @@ int notices_silence(struct notices *n, const struct notice_silence *silence, int
 	err = silence_add(n, &s);
 	if (err < 0)
 		return err;
-	n->next_id = n->next_id == UINT32_MAX ? 1 : n->next_id + 1;
+	n->next_id++;
 	/* At once: who asks next is to see it hold. */
 	quiet_update(n);
 	notices_changed(n);

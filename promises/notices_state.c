@@ -124,7 +124,7 @@ int notices_save(const struct notices *n, struct buf *text)
 	put_number(&w, 1);
 	put_line(&w);
 	buf_puts(&w.line, "next");
-	put_number(&w, n->next_id);
+	put_number(&w, n->next_id ? n->next_id : 1);
 	put_line(&w);
 	for (size_t i = 0; i < n->n_silences; i++)
 		put_silence(&w, &n->silences[i].is);
@@ -224,8 +224,8 @@ static int read_silence(struct notices *n, const struct line *l)
 	s.promiser = l->fields[10];
 	s.by = l->fields[11];
 	s.because = l->fields[12];
-	if (s.id >= n->next_id)
-		n->next_id = s.id == UINT32_MAX ? 1 : s.id + 1;
+	if (s.id >= n->next_id && s.id < UINT32_MAX)
+		n->next_id = s.id + 1;
 	return silence_add(n, &s);
 }
 
