@@ -144,3 +144,10 @@ TESTS += tests/unit/test_notices_random
 tests_unit_test_notices_random_SOURCES = tests/unit/test_notices_random.c tests/unit/notices_help.h tests/unit/promise_help.h
 tests_unit_test_notices_random_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_notices_random_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_notices_memory
+TESTS += tests/unit/test_notices_memory
+tests_unit_test_notices_memory_SOURCES = tests/unit/test_notices_memory.c tests/unit/notices_help.h tests/unit/promise_help.h
+tests_unit_test_notices_memory_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_notices_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
+tests_unit_test_notices_memory_LDADD = $(TEST_LIBS)
