@@ -21,7 +21,8 @@ class Receiver:
         self.out, self.status = os.path.join(self.dir, "out"), os.path.join(self.dir, "status")
         self.program = os.path.join(self.dir, "tell")
         self.says(0)
-        write_file(self.program, '#!/bin/sh\ncat >> "%s"\nprintf "%%s\\n" "$KITH_SUBJECT" >> "%s.subjects"\nid -un >> "%s.users"\n'
+        # The message last: whoever sees it finds the rest
+        write_file(self.program, '#!/bin/sh\nprintf "%%s\\n" "$KITH_SUBJECT" >> "%s.subjects"\nid -un >> "%s.users"\ncat >> "%s"\n'
                                  'read s < "%s"\n[ $s = 0 ] || echo "no route" >&2\nexit $s\n' %
                    (self.out, self.out, self.out, self.status))
         os.chmod(self.program, 0o755)
