@@ -304,9 +304,14 @@ void promise_assess(struct promise *pr, int64_t time)
 
 void promise_due(struct promise *pr, int64_t time)
 {
+	struct promises *p = pr->engine;
+	int64_t now = p->now;
+
 	while (pr->at && pr->at <= time && !pr->dead) {
 		int64_t at = pr->at;
 
+		/* As it was then, however late it is looked at */
+		p->now = at;
 		if (pr->pending && pr->pending <= at) {
 			pr->pending = 0;
 			promise_set(pr, (enum kith_assessment)pr->truth, at, NULL);
@@ -319,6 +324,8 @@ void promise_due(struct promise *pr, int64_t time)
 		flapping_due(pr, at);
 		promise_schedule(pr);
 	}
+	if (now > p->now)
+		p->now = now;
 }
 
 /* ---- the engine's outermost calls -------------------------------------------------------------------------------- */
@@ -356,8 +363,9 @@ void promises_run(struct promises *p, int64_t now)
 		p->now = now;
 	p->armed = 0; /* the wish was used up, perhaps a little early */
 	late_run(p);
+	/* In the order of time, of all of them: what one becomes the others hear when it was so. */
 	while (p->n_heap && p->heap[0]->at <= now)
-		promise_due(p->heap[0], now);
+		promise_due(p->heap[0], p->heap[0]->at);
 	if (p->queue_at && p->queue_at <= now)
 		queue_run(p, now);
 	engine_leave(p);
@@ -420,6 +428,8 @@ void promises_jump(struct promises *p, int64_t jump)
 		for (struct promise *pr = r->live ? r->live->promises : NULL; pr; pr = pr->next)
 			promise_jump(pr, jump);
 	p->now += jump;
+	if (p->model && model_now(p->model) > p->now)
+		p->now = model_now(p->model);
 	queue_jump(p, jump);
 	/* The time of day is another one now. */
 	for (struct rule *r = p->rules.first; r; r = r->next)

@@ -179,6 +179,9 @@ void depends_changed(struct promises *p, const struct rule *r, int64_t time)
 	for (struct dependency *d = r->dependents; d; d = d->next_dependent)
 		for (struct promise *pr = d->rule->live ? d->rule->live->promises : NULL, *next; pr; pr = next) {
 			next = pr->next;
+			/* Its own time comes first. */
+			if (pr->at && pr->at <= time && !p->loading)
+				promise_due(pr, time);
 			if (depends_update(pr) && !p->loading)
 				promise_assess(pr, time);
 		}

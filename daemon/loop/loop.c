@@ -58,26 +58,41 @@ struct loop {
 	struct loop_watch *watches, *current;
 };
 
+/* By how much the clock was set since this was called last; 0: not */
+static int64_t clock_jump(struct loop *l, int64_t wall)
+{
+	int64_t offset = wall - clock_mono(), jump = offset - l->clock_offset;
+
+	if (jump < TICK_JUMP_MIN && jump > -TICK_JUMP_MIN)
+		return 0;
+	l->clock_offset = offset;
+	return jump;
+}
+
+/* Ahead of all callbacks: none sees the new time before those have who count by the clock. */
 static void check_cb(struct ev_loop *ev, ev_check *w, int revents)
 {
 	struct loop *l = w->data;
+	int64_t jump;
 
 	(void)ev;
 	(void)revents;
 	l->now = clock_wall();
 	l->iterations++;
+	jump = clock_jump(l, l->now);
+	if (jump && l->tick_fn)
+		l->tick_fn(l->now, jump, l->tick_user);
 }
 
 static void tick_cb(struct ev_loop *ev, ev_timer *t, int revents)
 {
 	struct loop *l = t->data;
-	int64_t wall = clock_wall(), offset = wall - clock_mono(), jump = offset - l->clock_offset, at = l->tick_at;
+	int64_t wall = clock_wall(), jump = clock_jump(l, wall), at = l->tick_at;
 
 	(void)ev;
 	(void)revents;
-	l->clock_offset = offset;
-	if (jump < TICK_JUMP_MIN && jump > -TICK_JUMP_MIN)
-		jump = 0;
+	if (!jump)
+		l->clock_offset = wall - clock_mono(); /* slewed */
 	l->now = wall;
 	l->tick_at = 0;
 	if (l->tick_fn)

@@ -1,6 +1,7 @@
 /*
  * The incremental evaluator beside a naive one that keeps every sample and computes all anew after each step: random
- * conditions over random streams with gaps, resets, ends and stale series. KITH_SEED sets the seed, which is printed.
+ * conditions over random streams with gaps, resets, duplicates, ends and stale series, records, and a clock that is set by hours and days.
+ * KITH_SEED sets the seed, which is printed, KITH_STEPS how many steps each round has.
  * And: a sample through a promise allocates nothing.
  */
 #include <math.h>
@@ -41,7 +42,13 @@ void *__wrap_realloc(void *at, size_t size)
 
 #define HISTORY 4096
 #define ROUNDS 12
+#ifdef __SANITIZE_ADDRESS__
 #define STEPS 10000
+#else
+#define STEPS 100000 /* 1.2 million in all */
+#endif
+#define TICK (NS_PER_S / 8) /* all that happens does at multiples of it */
+#define RECORDS 512
 #define PROMISES 8
 #define NODES 40
 
@@ -57,7 +64,8 @@ struct history {
 	bool stale;
 };
 
-enum naive_kind { N_SERIES_VALUE, N_FUNCTION, N_DIFFERENCE, N_COMPARE, N_AND, N_OR, N_NOT, N_ALL, N_ANY, N_NONE, N_SOME };
+enum naive_kind { N_SERIES_VALUE, N_FUNCTION, N_DIFFERENCE, N_COMPARE, N_AND, N_OR, N_NOT, N_ALL, N_ANY, N_NONE, N_SOME,
+	          N_CHANGED, N_AGE, N_RECORDS, N_BETWEEN };
 struct naive {
 	enum naive_kind kind;
 	int a, b;            /* nodes, or series */
@@ -66,8 +74,10 @@ struct naive {
 	int least;           /* of N_SOME; negative: percent */
 	bool greater, latched, negated;
 	double than, margin; /* margin 0: none */
+	int from, until;     /* minutes of the day */
 };
-static const char *const functions[] = { "rate", "delta", "avg", "min", "max", "sum", "count" };
+static const char *const functions[] = { "rate", "delta", "avg", "min", "max", "sum", "count", "stddev" };
+#define N_FUNCTIONS 8
 
 struct judged {
 	struct naive nodes[NODES];
@@ -75,6 +85,7 @@ struct judged {
 	int grace, settle;
 	int on;        /* the promise that it depends on; -1: none. Then it has neither grace nor settle: the order within a sample is no matter. */
 	bool blocked;
+	bool timed;    /* its body changes with time alone */
 	int truth; /* of the body at the last step */
 	enum kith_assessment assessment, definite;
 	int64_t pending;
@@ -84,6 +95,9 @@ struct naive_world {
 	struct history series[N_SERIES];
 	struct judged promises[PROMISES];
 	uint64_t seed;
+	int64_t now, offset; /* time that passed, and what the clock is ahead of it */
+	int64_t records[RECORDS];
+	unsigned n_records;
 };
 
 static uint32_t pick(struct naive_world *n, uint32_t below)
@@ -106,16 +120,17 @@ static double naive_function(const struct naive_world *n, const struct naive *e)
 {
 	const struct history *h = &n->series[e->a];
 	int64_t length = e->window * NS_PER_S, width = (length + 63) / 64, newest;
-	double inc = 0, dt = 0, sum = 0, min = INFINITY, max = -INFINITY;
-	unsigned count = 0;
+	double inc = 0, dt = 0, sum = 0, squares = 0, min = INFINITY, max = -INFINITY;
+	unsigned count = 0, last = h->n;
 	bool counter = e->a == RX;
 
 	if (!h->n || h->stale)
 		return NAN;
 	if (!e->window) {
-		if (h->n < 2)
-			return NAN;
-		return increase_of(h, h->n - 1, counter) / ((double)(h->time[h->n - 1] - h->time[h->n - 2]) * 1e-9);
+		/* Samples of one time are one. */
+		while (last && h->time[last - 1] == h->time[h->n - 1])
+			inc += increase_of(h, --last, counter);
+		return last ? inc / ((double)(h->time[h->n - 1] - h->time[last - 1]) * 1e-9) : NAN;
 	}
 	newest = h->time[h->n - 1] / width;
 	for (unsigned i = 0; i < h->n; i++) {
@@ -128,7 +143,12 @@ static double naive_function(const struct naive_world *n, const struct naive *e)
 		min = fmin(min, h->value[i]);
 		max = fmax(max, h->value[i]);
 	}
+	for (unsigned i = 0; i < h->n; i++)
+		if (h->time[i] / width > newest - 64)
+			squares += (h->value[i] - sum / count) * (h->value[i] - sum / count);
 	switch (e->function) {
+	case 7:
+		return sqrt(squares / count);
 	case 0:
 		return dt > 0 ? inc / dt : NAN;
 	case 1:
@@ -171,6 +191,47 @@ static int naive_compare(struct naive *e, double x)
 	holds = e->greater ? x > than : x < than;
 	e->latched = holds == e->negated;
 	return holds ? KITH_KEPT : KITH_BROKEN;
+}
+
+static int naive_changed(const struct history *h, int window)
+{
+	if (!h->n || h->stale)
+		return KITH_UNKNOWN;
+	for (unsigned i = h->n; i-- > 1;)
+		if (h->value[i] < h->value[i - 1] || h->value[i] > h->value[i - 1])
+			return h->time[h->n - 1] - h->time[i] < window * NS_PER_S ? KITH_KEPT : KITH_BROKEN;
+	return KITH_BROKEN;
+}
+
+static int naive_age(const struct naive_world *n, const struct naive *e)
+{
+	const struct history *h = &n->series[e->a];
+	double age = h->n ? (double)(n->now - h->time[h->n - 1]) * 1e-9 : 0;
+
+	return !h->n ? KITH_UNKNOWN : (e->greater ? age > e->than : age < e->than) ? KITH_KEPT : KITH_BROKEN;
+}
+
+static int naive_records(const struct naive_world *n, const struct naive *e)
+{
+	int64_t width = (e->window * NS_PER_S + 63) / 64;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n->n_records && i < RECORDS; i++)
+		count += n->records[i] / width > n->now / width - 64;
+	return count < e->than ? KITH_KEPT : KITH_BROKEN;
+}
+
+static int naive_between(const struct naive_world *n, const struct naive *e)
+{
+	time_t seconds = (time_t)((n->now + n->offset) / NS_PER_S);
+	struct tm tm;
+	int minute;
+
+	gmtime_r(&seconds, &tm);
+	minute = tm.tm_hour * 60 + tm.tm_min;
+	if (e->from < e->until ? minute >= e->from && minute < e->until : minute >= e->from || minute < e->until)
+		return KITH_KEPT;
+	return KITH_BROKEN;
 }
 
 static int flip(int truth)
@@ -229,6 +290,14 @@ static int naive_truth(const struct naive_world *n, struct judged *j, int node)
 	case N_NONE:
 	case N_SOME:
 		return naive_quantifier(n, e);
+	case N_CHANGED:
+		return naive_changed(&n->series[e->a], e->window);
+	case N_AGE:
+		return naive_age(n, e);
+	case N_RECORDS:
+		return naive_records(n, e);
+	case N_BETWEEN:
+		return naive_between(n, e);
 	case N_SERIES_VALUE:
 	case N_FUNCTION:
 	case N_DIFFERENCE:
@@ -282,7 +351,7 @@ static int random_number(struct naive_world *n, struct judged *j, struct buf *b)
 		break;
 	default:
 		e->kind = N_FUNCTION;
-		e->function = (int)pick(n, 7);
+		e->function = (int)pick(n, N_FUNCTIONS);
 		e->window = e->function || pick(n, 2) ? (int)(1 << pick(n, 9)) : 0;
 		buf_printf(b, "%s(%s", functions[e->function], series_names[e->a]);
 		if (e->window)
@@ -293,6 +362,32 @@ static int random_number(struct naive_world *n, struct judged *j, struct buf *b)
 	return j->n++;
 }
 
+/* What is true or not by itself */
+static void random_question(struct naive_world *n, struct judged *j, struct naive *e, struct buf *b)
+{
+	e->a = (int)pick(n, N_SERIES);
+	e->window = 1 << pick(n, 9);
+	e->kind = N_CHANGED + pick(n, 4);
+	j->timed |= e->kind != N_CHANGED;
+	if (e->kind == N_CHANGED) {
+		buf_printf(b, "changed(%s, %ds)", series_names[e->a], e->window);
+	} else if (e->kind == N_AGE) {
+		/* Between two ticks: at the very time it is neither the one nor the other. */
+		e->greater = pick(n, 2);
+		e->than = pick(n, 400) / 8.0 + 0.0625;
+		buf_printf(b, "age(%s) %c %.4fs", series_names[e->a], e->greater ? '>' : '<', e->than);
+	} else if (e->kind == N_RECORDS) {
+		e->than = pick(n, 6) + 0.5;
+		buf_printf(b, "count(records of \"t:*\" at warning matching \"^b.*m$\", %ds) < %.1f", e->window, e->than);
+	} else {
+		e->from = (int)pick(n, 1440);
+		e->until = (e->from + 1 + (int)pick(n, 1400)) % 1440;
+		if (e->until == e->from)
+			e->until = (e->from + 1) % 1440;
+		buf_printf(b, "between %02d:%02d and %02d:%02d", e->from / 60, e->from % 60, e->until / 60, e->until % 60);
+	}
+}
+
 static int random_truth(struct naive_world *n, struct judged *j, struct buf *b, unsigned depth, bool negated)
 {
 	static const char *const words[] = { "all", "any", "none" };
@@ -301,6 +396,10 @@ static int random_truth(struct naive_world *n, struct judged *j, struct buf *b, 
 	unsigned what = pick(n, depth ? 8 : 4);
 
 	e->negated = negated;
+	if (what < 4 && !pick(n, 5)) {
+		random_question(n, j, e, b);
+		return me;
+	}
 	if (what < 3) {
 		e->kind = N_COMPARE;
 		e->a = random_number(n, j, b);
@@ -394,11 +493,35 @@ static void step_sample(struct world *w, struct naive_world *n, int s, int64_t n
 		value += h->value[h->n - 1];
 	split_series(s, family, instance, &metric);
 	record_sample(n, s, value, now);
-	put(w, family, instance, metric, value, (double)(now - T0) * 1e-9);
+	put(w, family, instance, metric, value, (double)(now + n->offset - T0) * 1e-9);
+}
+
+static void step_record(struct world *w, struct naive_world *n)
+{
+	static const char *const subjects[] = { "t:a", "t:b", "u:a" }, *const messages[] = { "boom", "bloom", "calm" };
+	struct kith_record record = { .size = sizeof(record), .priority = KITH_ERR + pick(n, 4), .time = 1,
+		                      .subject = subjects[pick(n, 3)], .message = messages[pick(n, 3)] };
+
+	if (*record.subject == 't' && *record.message == 'b' && record.priority <= KITH_WARNING)
+		n->records[n->n_records++ % RECORDS] = n->now;
+	model_record(w->m, &record);
+}
+
+/* As the host does it. By a multiple of all buckets' width: a window that begins later has the same buckets. */
+static void step_jump(struct world *w, struct naive_world *n)
+{
+	static const int64_t jumps[] = { 3600, -3600, 86400, -86400, 4, -400 };
+	int64_t jump = jumps[pick(n, 6)] * NS_PER_S;
+
+	n->offset += jump;
+	model_set_now(w->m, n->now + n->offset);
+	model_jump(w->m, jump);
+	promises_jump(w->p, jump);
 }
 
 static void judge_all(struct naive_world *n, int64_t now)
 {
+	n->now = now;
 	for (int i = 0; i < PROMISES; i++) {
 		struct judged *j = &n->promises[i];
 
@@ -427,17 +550,44 @@ static void step_end(struct world *w, struct naive_world *n, int k)
 	instance_end(w->m, i);
 }
 
+/*
+ * Bodies that change with time alone are looked at all the way: at each tick, where deadlines are, and right before it, as what changes between two
+ * ticks does so before those.
+ */
+static void time_passes(struct naive_world *n, int64_t from, int64_t to)
+{
+	for (int64_t tick = from + TICK; tick <= to; tick += TICK)
+		for (int i = 0; i < PROMISES; i++) {
+			struct judged *j = &n->promises[i];
+
+			if (!j->timed || j->on >= 0)
+				continue;
+			n->now = tick - 1;
+			naive_judge(j, naive_truth(n, j, j->root), n->now);
+			n->now = tick;
+			naive_judge(j, naive_truth(n, j, j->root), n->now);
+		}
+	n->now = to;
+}
+
 static void step(struct world *w, struct naive_world *n, int64_t *now)
 {
 	uint32_t what = pick(n, 1000);
 
-	*now += (int64_t)(1 + pick(n, what < 20 ? 400 : 24)) * (NS_PER_S / 8);
-	world_time(w, *now);
+	/* Now and then at the time of the step before */
+	if (what % 16)
+		time_passes(n, *now, *now + (int64_t)(1 + pick(n, what < 20 ? 400 : 24)) * TICK);
+	*now = n->now;
+	world_time(w, *now + n->offset);
 	judge_all(n, *now);
 	if (what >= 990) {
 		step_end(w, n, (int)pick(n, 3));
+	} else if (what >= 985) {
+		step_jump(w, n);
+	} else if (what >= 970) {
+		step_record(w, n);
 	} else if (what >= 950) {
-		model_expire(w->m, &w->owner, *now);
+		model_expire(w->m, &w->owner, *now + n->offset);
 		for (int s = 0; s < N_SERIES; s++)
 			if (n->series[s].n && *now - n->series[s].time[n->series[s].n - 1] > w->owner.stale_after)
 				n->series[s].stale = true;
@@ -449,7 +599,7 @@ static void step(struct world *w, struct naive_world *n, int64_t *now)
 			s += 3;
 		step_sample(w, n, s, *now);
 	}
-	world_time(w, *now); /* the end of the round */
+	world_time(w, *now + n->offset); /* the end of the round */
 	judge_all(n, *now);
 }
 
@@ -481,12 +631,16 @@ START_TEST(test_random)
 {
 	const char *given = getenv("KITH_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+	const char *long_one = getenv("KITH_STEPS");
+	int steps = long_one ? atoi(long_one) : STEPS;
 	struct naive_world *n = calloc(1, sizeof(*n));
 	unsigned changes = 0;
 
 	ck_assert_ptr_nonnull(n);
 	printf("KITH_SEED=%llu round %d\n", (unsigned long long)seed, _i);
 	n->seed = seed * 1000 + (uint64_t)_i;
+	n->now = T0;
+	setenv("TZ", "UTC", 1);
 	{
 		struct world *w = world_new();
 		struct buf text = BUF_INIT;
@@ -498,7 +652,7 @@ START_TEST(test_random)
 		} while (!makes_sense(w, buf_text(&text)));
 		world_load_at(w, buf_text(&text), 0);
 		judge_all(n, now);
-		for (int i = 0; i < STEPS; i++) {
+		for (int i = 0; i < steps; i++) {
 			step(w, n, &now);
 			compare_all(w, n, seed, i, buf_text(&text));
 		}
