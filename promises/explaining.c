@@ -8,6 +8,7 @@
 #include "promises/engine.h"
 
 #define PARTS_MAX 500
+#define OUTPUT_SHOWN 200 /* bytes of what an action wrote */
 #define BRANCHES_MAX 20 /* instances shown of one quantifier */
 
 static struct promise_part *part_add(struct promise_explanation *x)
@@ -133,6 +134,8 @@ static void explain_action(struct buf *b, const struct action_state *s)
 	}
 	buf_puts(b, " timeout ");
 	word_duration(b, a->timeout);
+	if (a->user)
+		buf_printf(b, " as %s", a->user);
 	if (s->running)
 		buf_puts(b, "; running now");
 	if (!s->last_time) {
@@ -145,8 +148,14 @@ static void explain_action(struct buf *b, const struct action_state *s)
 			buf_printf(b, "exit status %d", WEXITSTATUS(s->last_status));
 		else
 			buf_printf(b, "killed by signal %d", WIFSIGNALED(s->last_status) ? WTERMSIG(s->last_status) : 0);
-		if (s->last_output)
-			buf_printf(b, ", it said \"%.200s\"", s->last_output);
+		if (s->last_output) {
+			size_t n = strlen(s->last_output) < OUTPUT_SHOWN ? strlen(s->last_output) : OUTPUT_SHOWN;
+
+			/* No half of a character */
+			while (n && s->last_output[n] && (s->last_output[n] & 0xc0) == 0x80)
+				n--;
+			buf_printf(b, ", it said \"%.*s%s\"", (int)n, s->last_output, s->last_output[n] ? "…" : "");
+		}
 		buf_printf(b, ", %llu runs, %llu failures", (unsigned long long)s->runs, (unsigned long long)s->failures);
 	}
 	if (s->held_back)

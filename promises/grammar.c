@@ -216,7 +216,8 @@ static bool parse_words(struct parser *p, const char *what, const char *const **
 	do {
 		const struct token *t = &p->token;
 
-		if (t->kind != TOKEN_WORD && t->kind != TOKEN_NAME && t->kind != TOKEN_STRING)
+		/* The next line begins with a statement. */
+		if ((t->kind != TOKEN_WORD && t->kind != TOKEN_NAME && t->kind != TOKEN_STRING) || (t->first && !n))
 			return parser_expected(p, what, NULL);
 		if (n >= PROMISEES_MAX) {
 			parser_fault(p, t->at, t->length, NULL, "more than %d words", PROMISEES_MAX);
@@ -369,6 +370,7 @@ static bool parse_on(struct parser *p)
 {
 	size_t at = p->token.at, width = p->token.length;
 	struct action *a = parser_take(p, sizeof(*a)), **tail = &p->rule->actions;
+	unsigned n = 0;
 
 	if (!a)
 		return false;
@@ -397,7 +399,7 @@ static bool parse_on(struct parser *p)
 				return false;
 			}
 		} else if (parser_take_word(p, "as")) {
-			if (p->token.kind != TOKEN_WORD && p->token.kind != TOKEN_STRING)
+			if ((p->token.kind != TOKEN_WORD && p->token.kind != TOKEN_STRING) || p->token.first)
 				return parser_expected(p, "a user's name", "as nobody");
 			a->user = p->token.text;
 			parser_next(p);
@@ -406,10 +408,11 @@ static bool parse_on(struct parser *p)
 		}
 	}
 	for (; *tail; tail = &(*tail)->next)
-		if ((*tail)->when == a->when) {
-			parser_fault(p, at, width, NULL, "\"on %s\" is there already", assessment_name(a->when));
-			return true;
-		}
+		n++;
+	if (n == ACTIONS_MAX) {
+		parser_fault(p, at, width, "let one program run the others", "a promise has at most %d actions", ACTIONS_MAX);
+		return true;
+	}
 	*tail = a;
 	return true;
 }
@@ -708,6 +711,9 @@ int grammar_read(const struct promises_file *file, struct rules *rules, struct f
 		            .rules = rules, .file = file };
 
 	p.tokens.arena = &p.arena;
+	/* Some editors begin a file of UTF-8 with U+FEFF. */
+	if (file->length >= 3 && !memcmp(file->text, "\xef\xbb\xbf", 3))
+		p.tokens.at = 3;
 	tokens_next(&p.tokens, &p.token);
 	while (p.token.kind != TOKEN_END && !p.failed) {
 		if (parser_take_word(&p, "bundle")) {

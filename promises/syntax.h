@@ -14,6 +14,7 @@ struct promises_file;
 #define CONDITION_NODES_MAX 1000 /* bounds the recursion over a condition */
 #define CONDITION_DEPTH_MAX 100  /* of parentheses */
 #define ACTION_ARGS_MAX 64
+#define ACTIONS_MAX 16           /* of one promise */
 #define ACTION_RUNS_MAX 1000     /* N of `at most N per T` */
 #define PROMISEES_MAX 64
 #define DEPENDS_MAX 64           /* one promise's; and how long a chain of them may be */

@@ -10,6 +10,7 @@ HOST_TESTS = \
 	tests/host/test_reload.py \
 	tests/host/test_start.py \
 	tests/host/test_attention.py \
+	tests/host/test_clock.py \
 	tests/host/test_replay.py \
 	tests/host/test_steady.py \
 	tests/host/test_third_party.py \

@@ -337,12 +337,57 @@ START_TEST(test_reentrant)
 }
 END_TEST
 
+/* Several for one assessment: one after the other, in their order, while the promise still stands so */
+START_TEST(test_several_actions)
+{
+	world_load_at(w,
+	              "\xef\xbb\xbf" /* U+FEFF */
+	              "bundle b { promise p { promiser df\nkeep df:/:free > 5B\non broken run \"/one\"\non kept run \"/well\"\n"
+	              "on broken run \"/two\" as nobody\non broken run \"/three\" } }", 0);
+	put(w, "df", "/", "free", 9, 0);
+	ck_assert_str_eq(w->actions[0].argv[0], "/well");
+	done(w, w->actions[0].token, 0, false, S(0));
+	put(w, "df", "/", "free", 1, 1);
+	ck_assert_uint_eq(w->n_actions, 2);
+	ck_assert_str_eq(w->actions[1].argv[0], "/one");
+	done(w, w->actions[1].token, 256, false, S(2)); /* whether it failed or not */
+	ck_assert_uint_eq(w->n_actions, 3);
+	ck_assert_str_eq(w->actions[2].argv[0], "/two");
+	ck_assert_str_eq(w->actions[2].user, "nobody");
+	put(w, "df", "/", "free", 9, 3);
+	done(w, w->actions[2].token, 0, false, S(4));
+	/* Kept meanwhile: the third of them has nothing to do any more. */
+	ck_assert_uint_eq(w->n_actions, 4);
+	ck_assert_str_eq(w->actions[3].argv[0], "/well");
+	done(w, w->actions[3].token, 0, false, S(5));
+	ck_assert_uint_eq(w->n_actions, 4);
+	ck_assert(world_info(w, 0).repaired);
+}
+END_TEST
+
+START_TEST(test_too_many_actions)
+{
+	struct faults faults = { 0 };
+	struct buf b = BUF_INIT;
+
+	buf_puts(&b, "bundle b { promise p { promiser df\nkeep df:/:free > 5B\n");
+	for (int i = 0; i < 17; i++)
+		buf_printf(&b, "on broken run \"/a%d\"\n", i);
+	buf_puts(&b, "} }");
+	ck_assert_int_eq(world_try(w, buf_text(&b), T0, &faults), -EINVAL);
+	ck_assert_str_eq(faults.first->text, "a promise has at most 16 actions");
+	ck_assert_uint_eq(faults.first->line, 19);
+	faults_free(&faults);
+	buf_free(&b);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("promises");
 	TCase *t = tcase_create("life");
 	const TTest *const tests[] = {
-		test_action, test_action_limit, test_action_limit_opens, test_action_one_at_a_time, test_action_again,
+		test_action, test_several_actions, test_too_many_actions, test_action_limit, test_action_limit_opens, test_action_one_at_a_time, test_action_again,
 		test_action_outlives, test_reload_keeps, test_reload_fails, test_facts_change, test_wants, test_info,
 		test_explain, test_reentrant,
 	};
