@@ -15,7 +15,9 @@ import time
 
 import cost
 import latency
+import promises
 import report
+import report_promises
 from measure import say
 
 
@@ -57,13 +59,14 @@ def options():
     parser.add_argument("--build", default=".", help="folder of the build (.)")
     parser.add_argument("--source", default=os.path.dirname(os.path.dirname(here)), help="folder of the sources")
     parser.add_argument(
-        "--quick", action="store_true", help="shorter windows, less at 10 s, fewer rounds: under 3 minutes"
+        "--quick", action="store_true", help="shorter windows, less at 10 s, fewer rounds: under 5 minutes"
     )
     parser.add_argument(
         "--only", metavar="LIST", default="", help="only these, by comma: " + ",".join(k.name for k in cost.SERIES)
     )
     parser.add_argument("--cost-only", action="store_true", help="no latencies")
     parser.add_argument("--latency-only", action="store_true", help="latencies alone")
+    parser.add_argument("--promises-only", action="store_true", help="promises alone: make bench-promises")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a budget is not met")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
@@ -72,8 +75,8 @@ def options():
     for name in o.only:
         if name not in [k.name for k in cost.SERIES]:
             parser.error(f'--only: there is no "{name}"; there are ' + ", ".join(k.name for k in cost.SERIES))
-    if o.cost_only and o.latency_only:
-        parser.error("--cost-only and --latency-only leave nothing")
+    if o.cost_only + o.latency_only + o.promises_only > 1:
+        parser.error("--cost-only, --latency-only and --promises-only: one of them")
     return o
 
 
@@ -91,6 +94,8 @@ def check_start(build):
         "tests/bench/latency",
         "tests/bench/sleepers",
         "tests/bench/stamp",
+        "tests/bench/bench_promises",
+        "tests/host/plugins/level.so",
     ):
         if not os.access(os.path.join(build, name), os.X_OK):
             return f"{name} is not built in {build}: use make bench"
@@ -106,6 +111,7 @@ def measure(bench, o):
         "host": {"cpus": os.cpu_count(), "kernel": os.uname().release, "load_before": os.getloadavg()[0]},
         "cost": [],
         "latency": [],
+        "promises": None,
         "skipped": [],
         "notes": [],
     }
@@ -115,17 +121,20 @@ def measure(bench, o):
     result["version"] = version[1]
     if not shutil.which("strace"):
         result["skipped"].append("skipped: system calls: strace is not installed (apt-get install strace)")
-    if not o.latency_only:
+    if not (o.latency_only or o.promises_only):
         result["cost"], skipped = cost.run(bench, o.only, o.quick)
         result["skipped"] += skipped
         result["notes"] += [
             f"{k.name}: {k.note}" for k in cost.SERIES if k.note and any(r["program"] == k.name for r in result["cost"])
         ]
-    if not o.cost_only:
+    if not (o.cost_only or o.latency_only or o.only):
+        result["promises"], skipped = promises.run(bench, o.quick)
+        result["skipped"] += skipped
+    if not (o.cost_only or o.promises_only):
         os.sched_setaffinity(0, bench.all_cpus)
         result["latency"], skipped = latency.run(bench, o.quick)
         result["skipped"] += skipped
-    result["budgets"] = report.budgets(result["cost"], result["latency"])
+    result["budgets"] = report.budgets(result["cost"], result["latency"]) + report_promises.budgets(result["promises"])
     result["host"]["load_after"] = os.getloadavg()[0]
     result["seconds"] = time.monotonic() - began
     if result["host"]["load_before"] > 0.5 * os.cpu_count():

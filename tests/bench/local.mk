@@ -1,9 +1,12 @@
-# tests/bench: kithd beside a bare daemon and its peers. `make bench`, BENCH_ARGS="--quick"
+# tests/bench: kithd beside a bare daemon and its peers. `make bench`, `make bench-promises`, BENCH_ARGS="--quick"
 BENCH_HELPERS = tests/bench/bare tests/bench/latency tests/bench/sleepers tests/bench/stamp
+# And those that are built elsewhere
+BENCH_NEEDS = $(BENCH_HELPERS) tests/bench/bench_promises tests/host/plugins/level.so
 EXTRA_PROGRAMS += $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS)
-EXTRA_DIST += tests/bench/README tests/bench/bench.py tests/bench/cost.py tests/bench/kith.py tests/bench/latency.py \
-	tests/bench/measure.py tests/bench/peers.py tests/bench/report.py
+EXTRA_DIST += tests/bench/README tests/bench/bench.py tests/bench/cost.py tests/bench/detection.py tests/bench/holders.py \
+	tests/bench/kith.py tests/bench/latency.py tests/bench/measure.py tests/bench/peers.py tests/bench/promises.py \
+	tests/bench/report.py tests/bench/report_promises.py tests/bench/tables.py
 
 tests_bench_bare_SOURCES = tests/bench/bare.c
 tests_bench_sleepers_SOURCES = tests/bench/sleepers.c
@@ -13,12 +16,18 @@ tests_bench_latency_SOURCES = tests/bench/latency.c tests/bench/listen.c tests/b
 tests_bench_latency_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_bench_latency_LDADD = $(LIBKITHCLIENT_LIBS)
 
+# Its sources stand in promises/local.mk. The linker counts the allocations of a sample's way.
+tests_bench_bench_promises_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
 BENCH_ARGS =
 if SANITIZERS
-bench:
-	@echo "make bench: sanitizers cost more than all that is measured: use a build without --enable-sanitizers" >&2; exit 1
+bench bench-promises:
+	@echo "make $@: sanitizers cost more than all that is measured: use a build without --enable-sanitizers" >&2; exit 1
 else
-bench: all $(BENCH_HELPERS)
-	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/tests/bench/bench.py --build . $(BENCH_ARGS)
+RUN_BENCH = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/tests/bench/bench.py --build .
+bench: all $(BENCH_NEEDS)
+	$(RUN_BENCH) $(BENCH_ARGS)
+bench-promises: all $(BENCH_NEEDS)
+	$(RUN_BENCH) --promises-only $(BENCH_ARGS)
 endif
-.PHONY: bench
+.PHONY: bench bench-promises

@@ -1,24 +1,12 @@
 """What is printed and what is written as JSON."""
 import json
 
+import report_promises
 from cost import FEW, MANY
 from latency import REFERENCE
+from tables import aligned, number
 
 MIB = 1 << 20
-
-
-def number(value, digits=0):
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def aligned(header, rows):
-    """Plain columns: the first to the left, the others to the right"""
-    table = [header] + rows
-    widths = [max(len(line[i]) for line in table) for i in range(len(header))]
-    return [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths))).rstrip()
-        for line in table
-    ]
 
 
 def find(rows, program, interval, wanted):
@@ -162,8 +150,16 @@ def budgets(costs, latencies):
 def budget_table(found):
     if not found:
         return []
-    lines = [[b["what"], number(b["value"], 2), number(b["limit"], 1), "met" if b["met"] else "NOT MET"] for b in found]
-    return ["", "budgets"] + aligned(["what", "is", "at most", ""], lines)
+    lines = [
+        [
+            b["what"],
+            number(b["value"], 2),
+            number(b["limit"], 2),
+            "" if b["limit"] is None else "met" if b["met"] else "NOT MET",
+        ]
+        for b in found
+    ]
+    return ["", "budgets, and ratios for information (without a limit)"] + aligned(["what", "is", "at most", ""], lines)
 
 
 def text(result):
@@ -180,6 +176,7 @@ def text(result):
         growth_table(result["cost"])
         + parts_table(result["cost"])
         + latency_table(result["latency"])
+        + report_promises.tables(result["promises"])
         + budget_table(result["budgets"])
     )
     if any(r["interval"] == 10 for r in result["cost"]):
