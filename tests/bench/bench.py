@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import cost
@@ -31,6 +32,7 @@ class Bench:
         # Short: a socket's path has room for 107 bytes.
         self.folder = tempfile.mkdtemp(prefix="kith-bench-")
         self.counted = {}
+        self.end = threading.Event()  # parts that run side by side end early
         cpus = sorted(os.sched_getaffinity(0))
         self.cpu = cpus[-1]
         # What measures does not sit where the measured runs.

@@ -1,14 +1,15 @@
 /*
- * What promises cost: ns a sample on its way through them (how many name it, how many others are loaded, each part of a condition,
- * each function with a short and a long window), what they take of memory, how long they take to load.
+ * What promises cost: ns a sample on its way through them (how many name it, how many others are loaded, each part of a
+ * condition, each function with a short and a long window), what they take of memory, how long they take to load.
  *
  *   bench_promises [--quick]
  *
- * Lines of words with tabs between them: "sample GROUP WHAT MEDIAN MIN MAX ALLOCATIONS", ns of this thread's CPU time over rounds;
- * "load WHAT PROMISES BYTES CHECK LOAD AGAIN", bytes a promise that malloc gave, ms. All rows take turns, in another order each
- * time, so that a busy moment of the host hits no row more than the others.
+ * Lines of words with tabs between them: "sample GROUP WHAT MEDIAN MIN MAX ALLOCATIONS", ns of this thread's CPU time
+ * over rounds; "load WHAT PROMISES BYTES CHECK LOAD AGAIN DROP", bytes a promise that malloc gave, ms. All rows take turns, in
+ * another order each time, so that a busy moment of the host hits no row more than the others.
  */
 #include <malloc.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,7 @@ struct row {
 	const char *says;   /* the statements of each promise that names the series */
 	unsigned on, others; /* promises about the series; about others, each with one of its own */
 	unsigned metric;
-	bool spread;        /* instead: `on` promises with a series each, which are put in turn; without `says`: the series alone */
+	bool spread;        /* instead: `on` series, put in turn, and a promise for each where there is `says` */
 	bool records;       /* what comes are records */
 	/* of the run */
 	struct world w;
@@ -59,14 +60,16 @@ struct row {
 	uint64_t allocations;
 };
 
-#define CONDITION(what, says) { "condition", what, says, 1, 9, FREE, false, false, { 0 }, NULL, { 0 }, 0, 0, 0 }
-#define OF(group, what, metric, says) { group, what, says, 1, 9, metric, false, false, { 0 }, NULL, { 0 }, 0, 0, 0 }
-#define NUMBER(what, on, others, says) { "number", what, says, on, others, FREE, false, false, { 0 }, NULL, { 0 }, 0, 0, 0 }
-#define SPREAD(what, says) { "spread", what, says, MANY, 0, FREE, true, false, { 0 }, NULL, { 0 }, 0, 0, 0 }
-#define RECORD(what, says) { "record", what, says, 1, 9, FREE, false, true, { 0 }, NULL, { 0 }, 0, 0, 0 }
+#define UNUSED { 0 }, NULL, { 0 }, 0, 0, 0
+#define OF(group, what, metric, says) { group, what, says, 1, 9, metric, false, false, UNUSED }
+#define CONDITION(what, says) OF("condition", what, FREE, says)
+#define NUMBER(what, on, others, says) { "number", what, says, on, others, FREE, false, false, UNUSED }
+#define SPREAD(what, says) { "spread", what, says, MANY, 0, FREE, true, false, UNUSED }
+#define RECORD(what, says) { "record", what, says, 1, 9, FREE, false, true, UNUSED }
 /* With a window of a minute and of an hour; at most `than` */
-#define FUNCTION(name, than)                                                                                                       \
-	OF("1m", name, FREE, "keep " name "(df:/:free, 1m) < " than), OF("1h", name, FREE, "keep " name "(df:/:free, 1h) < " than)
+#define FUNCTION(name, than)                                                    \
+	OF("1m", name, FREE, "keep " name "(df:/:free, 1m) < " than),           \
+	OF("1h", name, FREE, "keep " name "(df:/:free, 1h) < " than)
 
 static struct row rows[] = {
 	NUMBER("none", 0, 0, ""),
@@ -413,7 +416,7 @@ static double ms_since(int64_t before)
 }
 
 struct figures {
-	double bytes, check, load, again;
+	double bytes, check, load, again, drop;
 };
 
 /* Samples so that the windows have what they have in use: a minute of them */
@@ -468,6 +471,10 @@ static struct figures load_once(const struct load *l)
 	found.again = ms_since(before);
 	if (promises_count(w.p) < MANY)
 		die("promises are missing");
+	buf_reset(&text);
+	before = clock_thread_cpu();
+	load(&w, &text);
+	found.drop = ms_since(before);
 	buf_free(&text);
 	free(ids);
 	world_close(&w);
@@ -489,7 +496,8 @@ static void load_child(const struct load *l, struct figures *ret_found)
 		_exit(write(ends[1], &found, sizeof(found)) != sizeof(found));
 	}
 	close(ends[1]);
-	if (pid < 0 || read(ends[0], ret_found, sizeof(*ret_found)) != sizeof(*ret_found) || waitpid(pid, &status, 0) != pid)
+	if (pid < 0 || read(ends[0], ret_found, sizeof(*ret_found)) != sizeof(*ret_found) ||
+	    waitpid(pid, &status, 0) != pid)
 		die("a set does not load");
 	close(ends[0]);
 }
@@ -506,6 +514,8 @@ static double median(const struct figures *found, size_t member)
 
 static void measure_loads(void)
 {
+	static const size_t members[] = { offsetof(struct figures, check), offsetof(struct figures, load),
+		                          offsetof(struct figures, again), offsetof(struct figures, drop) };
 	static struct figures found[N_LOADS][LOADS];
 	size_t order[N_LOADS];
 
@@ -516,10 +526,12 @@ static void measure_loads(void)
 		for (size_t i = 0; i < N_LOADS; i++)
 			load_child(&loads[order[i]], &found[order[i]][round]);
 	}
-	for (size_t i = 0; i < N_LOADS; i++)
-		printf("load\t%s\t%d\t%.0f\t%.1f\t%.1f\t%.1f\n", loads[i].what, MANY, median(found[i], offsetof(struct figures, bytes)),
-		       median(found[i], offsetof(struct figures, check)), median(found[i], offsetof(struct figures, load)),
-		       median(found[i], offsetof(struct figures, again)));
+	for (size_t i = 0; i < N_LOADS; i++) {
+		printf("load\t%s\t%d\t%.0f", loads[i].what, MANY, median(found[i], offsetof(struct figures, bytes)));
+		for (size_t k = 0; k < sizeof(members) / sizeof(members[0]); k++)
+			printf("\t%.1f", median(found[i], members[k]));
+		printf("\n");
+	}
 }
 
 int main(int argc, char **argv)

@@ -20,7 +20,7 @@ from measure import Snapshot, memory, say
 MIB = 1 << 20
 ROOM, THRESHOLD = 64 * MIB, 32 * MIB
 CLOSE = MIB // 2  # to the threshold: less than the twentieth that is near
-STEPS = 6         # thresholds that one value crosses between two rounds
+STEPS = 6  # thresholds that one value crosses between two rounds
 
 
 class Stamps:
@@ -68,10 +68,15 @@ class Stamps:
             s.close()
 
 
-def cpu_over(programs, seconds):
+def pause(bench, seconds):
+    if bench.end.wait(max(0, seconds)):
+        raise RuntimeError("stopped")
+
+
+def cpu_over(bench, programs, seconds):
     """{name: {cpu_us, wakeups} a minute}"""
     before = {p.name: Snapshot(p.process.pid) for p in programs}
-    time.sleep(seconds)
+    pause(bench, seconds)
     found = {}
     for p in programs:
         after = Snapshot(p.process.pid)
@@ -113,7 +118,9 @@ class Room:
         if self.process.stdout.readline() != b"ready\n":
             self.process.wait()
             raise RuntimeError("no tmpfs could be mounted in a mount namespace")
-        self.file = os.open(f"/proc/{self.process.pid}/root{self.where}/fill", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.file = os.open(
+            f"/proc/{self.process.pid}/root{self.where}/fill", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         self.size = 0
 
     def enter(self):
@@ -168,11 +175,11 @@ def room_programs(bench, room, stamps, wanted):
     return programs
 
 
-def room_crossings(room, stamps, names, count):
+def room_crossings(bench, room, stamps, names, count):
     """{name: [ns]}, and how many were missed, by name"""
     found, missed = {name: [] for name in names}, {name: 0 for name in names}
     for _ in range(count):
-        time.sleep(random.random())
+        pause(bench, random.random())
         stamps.drain()
         began = room.leave_free(THRESHOLD - CLOSE)
         at = stamps.wait(names, 4)
@@ -183,7 +190,7 @@ def room_crossings(room, stamps, names, count):
                 missed[name] += 1
         # All have a round in which it is well again.
         room.leave_free(THRESHOLD + CLOSE)
-        time.sleep(1.5)
+        pause(bench, 1.5)
     return found, missed
 
 
@@ -196,14 +203,14 @@ def room_run(bench, quick, wanted):
         room.leave_free(ROOM - 4 * MIB)
         programs = room_programs(bench, room, stamps, wanted)
         for p in programs:
-            time.sleep((p.phase - time.time()) % 1)
+            pause(bench, (p.phase - time.time()) % 1)
             p.start(1)
-        time.sleep(3)
-        far = cpu_over(programs, 4 if quick else 12)
+        pause(bench, 3)
+        far = cpu_over(bench, programs, 4 if quick else 12)
         room.leave_free(THRESHOLD + CLOSE)
-        time.sleep(2.5)
-        near = cpu_over(programs, 4 if quick else 12)
-        crossings, missed = room_crossings(room, stamps, names, 6 if quick else 24)
+        pause(bench, 2.5)
+        near = cpu_over(bench, programs, 4 if quick else 12)
+        crossings, missed = room_crossings(bench, room, stamps, names, 6 if quick else 24)
         for p in programs:
             p.check()
         rows = []
@@ -249,7 +256,7 @@ def wait_attention(bench, program, patience=13):
     while time.monotonic() < end:
         if "every 100 ms" in kith(bench, program.folder, "explain", "level.near")["attention"]:
             return
-        time.sleep(0.2)
+        pause(bench, 0.2)
     raise RuntimeError("kithd does not attend to a value that is close to its threshold")
 
 
@@ -264,16 +271,16 @@ def attended(bench, quick, row):
         level.set(50)
         program = level_kithd(bench, "kithd", level, rules)
         program.start(10)
-        time.sleep(2)
-        row["far"] = cpu_over([program], 10 if quick else 30)["kithd"]
+        pause(bench, 2)
+        row["far"] = cpu_over(bench, [program], 10 if quick else 30)["kithd"]
         level.set(96)
         wait_attention(bench, program)
-        time.sleep(1)
-        row["near"] = cpu_over([program], 5 if quick else 20)["kithd"]
+        pause(bench, 1)
+        row["near"] = cpu_over(bench, [program], 5 if quick else 20)["kithd"]
         times = []
         row["missed"] = 0
         for _ in range(12 if quick else 80):
-            time.sleep(random.random() / 2)
+            pause(bench, random.random() / 2)
             stamps.drain()
             began = level.set(104)
             at = stamps.wait(["broken"], 15)
@@ -306,12 +313,12 @@ def unattended(bench, row, end):
         row["missed"] = 0
         while True:
             # From the round in which it is 0 to shortly before the next one
-            time.sleep((0.5 - time.time()) % 10)
+            pause(bench, (0.5 - time.time()) % 10)
             stamps.drain()
             begins = time.monotonic()
             at = {}
             for k, after in enumerate(sorted(random.uniform(0, 9) for _ in names)):
-                time.sleep(max(0, begins + after - time.monotonic()))
+                pause(bench, begins + after - time.monotonic())
                 at[names[k]] = level.set(100 * (k + 1) + 50)
             seen = stamps.wait(names, 15)
             times += [seen[n] - at[n] for n in seen]
@@ -319,7 +326,7 @@ def unattended(bench, row, end):
             level.set(0)
             if time.monotonic() + 20 > end:
                 break
-            time.sleep(1)
+            pause(bench, 1)
         row.update(summary(times))
     finally:
         if program:
@@ -344,11 +351,19 @@ def run(bench, quick, wanted):
     threads = [
         threading.Thread(target=guarded, args=("crossings at 10 s", lambda: attended(bench, quick, on))),
         threading.Thread(target=guarded, args=("crossings without attention", lambda: unattended(bench, off, end))),
-        threading.Thread(target=guarded, args=("crossings of room", lambda: found["room"].extend(room_run(bench, quick, wanted)))),
+        threading.Thread(
+            target=guarded, args=("crossings of room", lambda: found["room"].extend(room_run(bench, quick, wanted)))
+        ),
     ]
     for t in threads:
         t.start()
-    for t in threads:
-        t.join()
+    try:
+        for t in threads:
+            t.join()
+    except BaseException:
+        bench.end.set()
+        for t in threads:
+            t.join()
+        raise
     found["level"] = [row for row in (on, off) if row.get("crossings")]
     return found, skipped

@@ -1,5 +1,7 @@
-"""Programs that hold rules: kithd, collectd with its threshold plugin, pmie beside the pmcd that it asks. All of them take the
-same values (cpu, memory, load, df) and hold rules of the same sense, in the form that each has."""
+"""Programs that hold rules: kithd, collectd with its threshold plugin, pmie beside the pmcd that it asks.
+
+All of them take the same values (cpu, memory, load, df) and hold rules of the same sense, in the form that each has.
+"""
 import os
 import shutil
 import socket
@@ -11,13 +13,12 @@ from peers import PCP_LINUX, REAL_TYPES, Collectd, Pmlogger, free_port
 PLUGINS = ("cpu", "memory", "load", "df")
 CANNOT = [
     "kithd      all of it: and margin, grace, settle, depends, windows, percentiles, forecast, records, unknown",
-    "collectd   bounds of a single value, Hysteresis, Hits (so many values in a row), the rate of counters; no condition of two "
-    "values, no window,",
-    "           average or percentile, nothing over several instances, no time of day, no unknown (a missing value is a "
-    "failure), one action for all",
-    "pmie       conditions of several values, quantifiers, rates, avg min max sum count over the last N samples; no margin, no "
-    "settle, no percentile",
-    "           of a window, no forecast, no depends, no records; a state is a string or a number; it asks a pmcd",
+    "collectd   bounds of a single value, Hysteresis, Hits (so many values in a row), the rate of counters; no condition",
+    "           of two values, no window, average or percentile, nothing over several instances, no time of day, no",
+    "           unknown (a missing value is a failure), one action for all",
+    "pmie       conditions of several values, quantifiers, rates, avg min max sum count over the last N samples; no",
+    "           margin, no settle, no percentile of a window, no forecast, no depends, no records, nothing on becoming",
+    "           well again but by another rule; it asks a pmcd",
 ]
 
 
@@ -81,7 +82,7 @@ def pmie_rules(n):
 
 
 class Holder(Program):
-    """`into`: argv before it, into a namespace; `phase`: when within a second it is started, so that rounds do not meet"""
+    """`into`: argv before it, into a namespace; `phase`: of the second in which it is started; rounds do not meet"""
 
     phase = 0.0
 

@@ -4,9 +4,9 @@ BENCH_HELPERS = tests/bench/bare tests/bench/latency tests/bench/sleepers tests/
 BENCH_NEEDS = $(BENCH_HELPERS) tests/bench/bench_promises tests/host/plugins/level.so
 EXTRA_PROGRAMS += $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS)
-EXTRA_DIST += tests/bench/README tests/bench/bench.py tests/bench/cost.py tests/bench/detection.py tests/bench/holders.py \
-	tests/bench/kith.py tests/bench/latency.py tests/bench/measure.py tests/bench/peers.py tests/bench/promises.py \
-	tests/bench/report.py tests/bench/report_promises.py tests/bench/tables.py
+EXTRA_DIST += tests/bench/README tests/bench/bench.py tests/bench/cost.py tests/bench/detection.py \
+	tests/bench/holders.py tests/bench/kith.py tests/bench/latency.py tests/bench/measure.py tests/bench/peers.py \
+	tests/bench/promises.py tests/bench/report.py tests/bench/report_promises.py tests/bench/tables.py
 
 tests_bench_bare_SOURCES = tests/bench/bare.c
 tests_bench_sleepers_SOURCES = tests/bench/sleepers.c

@@ -1,4 +1,4 @@
-"""Promises: what a sample through them costs, rules beside pmie and collectd's threshold plugin, crossings between rounds."""
+"""Promises: what a sample through them costs, rules beside pmie and collectd's threshold, crossings between rounds."""
 import random
 import statistics
 import subprocess
@@ -24,7 +24,7 @@ def engine(bench, quick):
             names = ("group", "what", "ns", "min_ns", "max_ns", "allocations")
             samples.append(dict(zip(names, cells[:2] + [float(c) for c in cells[2:]])))
         else:
-            names = ("what", "promises", "bytes", "check_ms", "load_ms", "again_ms")
+            names = ("what", "promises", "bytes", "check_ms", "load_ms", "again_ms", "drop_ms")
             loads.append(dict(zip(names, cells[:1] + [float(c) for c in cells[1:]])))
     return {"samples": samples, "loads": loads}
 
@@ -93,7 +93,7 @@ def rules(bench, quick, wanted):
     for n in counts:
         programs = make_holders(bench, n, wanted)
         try:
-            rows += measure_holders(programs, n, 4 if quick else 10)
+            rows += measure_holders(programs, n, 3 if quick else 10)
         finally:
             for p in reversed(programs):
                 p.stop()

@@ -3,8 +3,8 @@ from holders import CANNOT
 from tables import aligned, number
 
 MIB = 1 << 20
-SAMPLE_NS = 100     # a sample through a promise that names it
-MANY_RATIO = 1.25   # 10,000 loaded, of 10: two medians of the same thing differ
+SAMPLE_NS = 100  # a sample through a promise that names it
+MANY_RATIO = 1.25  # 10,000 loaded, of 10: two medians of the same thing differ
 
 
 def sample(found, group, what):
@@ -53,9 +53,10 @@ def functions_table(found):
             + (spread(long) if long else ["-"] * 3)
         )
     header = ["function", "no window", "min", "max", "1 min", "min", "max", "1 h", "min", "max"]
-    return ["", "ns a sample through `f(x) < c`, a sample a second: no window, one of a minute, one of an hour"] + aligned(
-        header, lines
-    )
+    return [
+        "",
+        "ns a sample through `f(x) < c`, a sample a second: no window, one of a minute, one of an hour",
+    ] + aligned(header, lines)
 
 
 def loads_table(found):
@@ -69,10 +70,19 @@ def loads_table(found):
             number(r["load_ms"], 1),
             number(r["load_ms"] - r["check_ms"], 1),
             number(r["again_ms"], 1),
+            number(r["drop_ms"], 1),
         ]
         for r in found["loads"]
     ]
-    header = ["10,000 promises", "bytes each", "read, check ms", "load ms", "of it bind", "unchanged again ms"]
+    header = [
+        "10,000 promises",
+        "bytes each",
+        "read, check ms",
+        "load ms",
+        "of it bind",
+        "unchanged again ms",
+        "dropped ms",
+    ]
     return ["", "memory (what malloc gave, windows with a minute of samples) and loading"] + aligned(header, lines)
 
 
@@ -156,6 +166,9 @@ def budgets(found):
         steady = [r for r in found["samples"] if r["group"] != "record"]
         add("allocations on a sample's way, all conditions and functions", sum(r["allocations"] for r in steady), 0)
         add("10,000 promises loaded, one sample: of that with 10", many["ns"] / one["ns"], MANY_RATIO)
+    cold = [sample(found, "spread", f"10000 series in turn, {which}") for which in ("no promise", "a promise each")]
+    if all(cold):
+        add("a promise, of 10,000 series in turn (caches cold), ns", cold[1]["ns"] - cold[0]["ns"])
     most = max((r["rules"] for r in found["rules"]), default=0)
     own = cpu_of(found["rules"], most, "kithd") if most else None
     for name, programs in (("collectd", ["collectd"]), ("pmie", ["pmie"]), ("pmie and pmcd", ["pmie", "pmcd"])):
