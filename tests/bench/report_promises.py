@@ -106,7 +106,10 @@ def rules_table(found):
     header = ["program", "rules", "CPU us/round", "us/rule", "min", "max", "start CPU ms", "anon MiB", "RSS MiB"]
     text = ["", "the same rules held, every 1 s; us/rule: what they add to the same program without rules"]
     text += aligned(header, lines)
-    text += ["pmcd: what pmie asks. pmie without rules asks for nothing: its first rules pay for the values too"]
+    text += [
+        "pmcd: what pmie asks. pmie without rules asks for nothing: its first rules pay for the values too",
+        "us/rule is a difference of two runs: where that is less than min to max of either, it is noise",
+    ]
     return text + ["", "what each can say"] + CANNOT
 
 
