@@ -423,7 +423,6 @@ static void promise_retime(struct promise *pr)
 void promises_jump(struct promises *p, int64_t jump)
 {
 	engine_enter(p);
-	late_run(p);
 	for (struct rule *r = p->rules.first; r; r = r->next)
 		for (struct promise *pr = r->live ? r->live->promises : NULL; pr; pr = pr->next)
 			promise_jump(pr, jump);
@@ -431,6 +430,7 @@ void promises_jump(struct promises *p, int64_t jump)
 	if (p->model && model_now(p->model) > p->now)
 		p->now = model_now(p->model);
 	queue_jump(p, jump);
+	late_run(p); /* not before: samples have the new time already */
 	/* The time of day is another one now. */
 	for (struct rule *r = p->rules.first; r; r = r->next)
 		for (struct promise *pr = r->live ? r->live->promises : NULL, *next; pr; pr = next) {

@@ -204,15 +204,22 @@ static bool parse_promiser(struct parser *p)
 	return true;
 }
 
-/* Comma-separated words */
-/* `places`: where each stands; NULL: nobody asks */
+/* No more memory than there are: rules are many. NULL: out of memory */
+static void *parser_copy(struct parser *p, const void *from, size_t n, size_t size)
+{
+	void *to = parser_take(p, (n ? n : 1) * size);
+
+	if (to)
+		memcpy(to, from, n * size);
+	return to;
+}
+
+/* Comma-separated words. `places`: where each stands, PROMISEES_MAX of them; NULL: nobody asks */
 static bool parse_words(struct parser *p, const char *what, const char *const **ret_words, unsigned *ret_n, struct tell_place *places)
 {
-	const char **words = parser_take(p, PROMISEES_MAX * sizeof(*words));
+	const char *words[PROMISEES_MAX];
 	unsigned n = 0;
 
-	if (!words)
-		return false;
 	do {
 		const struct token *t = &p->token;
 
@@ -228,17 +235,21 @@ static bool parse_words(struct parser *p, const char *what, const char *const **
 		words[n++] = t->text;
 		parser_next(p);
 	} while (parser_take_mark(p, ','));
-	*ret_words = words;
-	*ret_n = n;
-	return true;
+	*ret_words = parser_copy(p, words, n, sizeof(words[0]));
+	*ret_n = *ret_words ? n : 0;
+	return *ret_words;
 }
 
 static bool parse_tell(struct parser *p, struct rule *r)
 {
-	struct tell_place *places = parser_take(p, PROMISEES_MAX * sizeof(*places));
+	struct tell_place places[PROMISEES_MAX];
 
-	r->tell_places = places;
-	return places && parse_words(p, "a word: whom to tell", &r->tells, &r->n_tells, places);
+	if (!parse_words(p, "a word: whom to tell", &r->tells, &r->n_tells, places))
+		return false;
+	r->tell_places = parser_copy(p, places, r->n_tells, sizeof(places[0]));
+	if (!r->tell_places)
+		r->n_tells = 0;
+	return r->tell_places;
 }
 
 const char *parser_written(struct parser *p, size_t at, size_t end)
@@ -320,10 +331,8 @@ static bool parse_severity(struct parser *p)
 
 static bool parse_argv(struct parser *p, struct action *a)
 {
-	const char **argv = parser_take(p, (ACTION_ARGS_MAX + 1) * sizeof(*argv));
+	const char *argv[ACTION_ARGS_MAX + 1];
 
-	if (!argv)
-		return false;
 	if (p->token.kind != TOKEN_STRING)
 		return parser_expected(p, "a program in quotes", "run \"/usr/local/bin/mend\" \"argument\"");
 	if (p->token.text[0] != '/') {
@@ -339,8 +348,9 @@ static bool parse_argv(struct parser *p, struct action *a)
 		argv[a->n_args++] = p->token.text;
 		parser_next(p);
 	}
-	a->argv = argv;
-	return true;
+	argv[a->n_args] = NULL;
+	a->argv = parser_copy(p, argv, a->n_args + 1, sizeof(argv[0]));
+	return a->argv;
 }
 
 static bool parse_at_most(struct parser *p, struct action *a)
