@@ -195,8 +195,8 @@ static void state_words(const struct track *t, struct buf *b)
 		buf_puts(b, "no change");
 }
 
-/* The mean of each of COLUMNS equal spans of time; of a counter, of its rate. NaN: nothing in that span. */
-static void columns_make(const struct track *t, double columns[COLUMNS])
+/* The mean of each of COLUMNS equal spans of time, and the extremes of all; of a counter, of its rate. NaN: nothing in that span. */
+static void columns_make(const struct track *t, double columns[COLUMNS], double *low, double *high)
 {
 	unsigned counts[COLUMNS] = { 0 };
 	double span = (double)(t->times[t->n - 1] - t->times[0]) + 1;
@@ -215,6 +215,8 @@ static void columns_make(const struct track *t, double columns[COLUMNS])
 			value = fmax(value - t->values[i - 1], 0) / took;
 		}
 		at = at < COLUMNS ? at : COLUMNS - 1;
+		*low = fmin(*low, value);
+		*high = fmax(*high, value);
 		columns[at] += value;
 		counts[at]++;
 	}
@@ -228,11 +230,7 @@ static void line_words(const struct track *t, const struct out *o, struct buf *b
 	double columns[COLUMNS], low = INFINITY, high = -INFINITY;
 	bool flat;
 
-	columns_make(t, columns);
-	for (size_t i = 0; i < COLUMNS; i++) {
-		low = fmin(low, columns[i]);
-		high = fmax(high, columns[i]);
-	}
+	columns_make(t, columns, &low, &high);
 	if (!isfinite(low))
 		return;
 	snprintf(unit, sizeof(unit), "%s%s", t->kind == CONTROL__KIND__COUNTER && !strcmp(t->unit, "1") ? "" : t->unit,
