@@ -25,20 +25,6 @@ void action_record(struct promise *pr, enum kith_priority priority, int64_t time
 
 /* ---- what the program is told ------------------------------------------------------------------------------------ */
 
-static void json_string(struct buf *b, const char *text)
-{
-	buf_putc(b, '"');
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-		if (*c == '"' || *c == '\\')
-			buf_printf(b, "\\%c", *c);
-		else if (*c < 0x20 || *c == 0x7f)
-			buf_printf(b, "\\u%04x", *c);
-		else
-			buf_putc(b, (char)*c);
-	}
-	buf_putc(b, '"');
-}
-
 /* An action's environment: the same texts as in its document */
 struct telling {
 	const char *keys[ENV_COUNT], *values[ENV_COUNT];
@@ -68,9 +54,9 @@ static int telling_make(struct telling *t)
 			return -ENOMEM;
 		if (i)
 			buf_putc(&t->json, ',');
-		json_string(&t->json, t->keys[i]);
+		buf_json(&t->json, t->keys[i]);
 		buf_putc(&t->json, ':');
-		json_string(&t->json, t->values[i]);
+		buf_json(&t->json, t->values[i]);
 	}
 	buf_puts(&t->json, "}\n");
 	return t->json.failed ? -ENOMEM : 0;

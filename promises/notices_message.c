@@ -40,40 +40,9 @@ struct writing {
 
 /* ---- texts ------------------------------------------------------------------------------------------------------- */
 
-/* Of one line, at most `max` bytes, without control characters and broken UTF-8 */
 static void put_clean(struct buf *b, const char *text, size_t max)
 {
-	const unsigned char *s = (const unsigned char *)text;
-	size_t length = strlen(text), i = 0;
-
-	while (i < length) {
-		size_t n = utf8_length(s + i, length - i);
-
-		if (i + (n ? n : 1) > max) {
-			buf_puts(b, "…");
-			return;
-		}
-		if (n > 1 || (n == 1 && s[i] >= 0x20 && s[i] != 0x7f))
-			buf_append(b, text + i, n);
-		else
-			buf_putc(b, n ? ' ' : '?');
-		i += n ? n : 1;
-	}
-}
-
-/* Of clean text, which may have ends of lines */
-static void put_json(struct buf *b, const char *text)
-{
-	buf_putc(b, '"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			buf_printf(b, "\\%c", *text);
-		else if (*text == '\n')
-			buf_puts(b, "\\n");
-		else
-			buf_putc(b, *text);
-	}
-	buf_putc(b, '"');
+	buf_clean_line(b, text, strlen(text), max);
 }
 
 static void put_clean_json(struct buf *b, const char *text, size_t max)
@@ -82,7 +51,7 @@ static void put_clean_json(struct buf *b, const char *text, size_t max)
 
 	put_clean(&clean, text, max);
 	b->failed = b->failed || clean.failed;
-	put_json(b, buf_text(&clean));
+	buf_json(b, buf_text(&clean));
 	buf_free(&clean);
 }
 
@@ -353,9 +322,9 @@ static void write_json(struct writing *w, const char *time)
 	buf_printf(b, ",\"time\":\"%s\",\"receiver\":", time);
 	put_clean_json(b, w->r->name, 255);
 	buf_printf(b, ",\"what\":\"%s\",\"severity\":\"%s\",\"count\":%zu,\"subject\":", what_name(w->what), severity_name(w->severity), w->n_items);
-	put_json(b, buf_text(&w->m.subject));
+	buf_json(b, buf_text(&w->m.subject));
 	buf_puts(b, ",\"text\":");
-	put_json(b, buf_text(&w->m.text));
+	buf_json(b, buf_text(&w->m.text));
 	buf_printf(b, ",\"promises\":[%s],\"more\":%zu}\n", buf_text(&w->list), w->n_items - w->listed);
 }
 

@@ -263,18 +263,7 @@ static void word_failure(struct buf *b, const struct receiver *r, int status, bo
 	if (!length)
 		return;
 	buf_puts(b, ": ");
-	for (size_t i = 0; i < length && i < WHY_OUTPUT_MAX;) {
-		size_t n = utf8_length((const unsigned char *)output + i, length - i);
-		bool plain = n > 1 || (n == 1 && (unsigned char)output[i] >= 0x20 && output[i] != 0x7f);
-
-		if (plain)
-			buf_append(b, output + i, n);
-		else
-			buf_putc(b, n ? ' ' : '?');
-		i += n ? n : 1;
-	}
-	if (length > WHY_OUTPUT_MAX)
-		buf_puts(b, " …");
+	buf_clean_line(b, output, length, WHY_OUTPUT_MAX);
 }
 
 void notices_sent(struct notices *n, uint64_t token, int status, bool timed_out, const char *output, size_t length, int64_t now)

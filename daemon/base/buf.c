@@ -177,3 +177,36 @@ void buf_clean(struct buf *b, const char *bytes, size_t length)
 			buf_append(b, bytes + i, n);
 	}
 }
+
+void buf_clean_line(struct buf *b, const char *bytes, size_t length, size_t max)
+{
+	const unsigned char *s = (const void *)bytes;
+
+	for (size_t i = 0, n; i < length; i += n ? n : 1) {
+		n = utf8_length(s + i, length - i);
+		if (i + (n ? n : 1) > max) {
+			buf_puts(b, "…");
+			return;
+		}
+		if (n > 1 || (n == 1 && s[i] >= 0x20 && s[i] != 0x7f))
+			buf_append(b, bytes + i, n);
+		else
+			buf_putc(b, n ? ' ' : '?');
+	}
+}
+
+void buf_json(struct buf *b, const char *text)
+{
+	buf_putc(b, '"');
+	for (const unsigned char *c = (const void *)text; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			buf_printf(b, "\\%c", *c);
+		else if (*c == '\n')
+			buf_puts(b, "\\n");
+		else if (*c < 0x20 || *c == 0x7f)
+			buf_printf(b, "\\u%04x", *c);
+		else
+			buf_putc(b, (char)*c);
+	}
+	buf_putc(b, '"');
+}

@@ -31,5 +31,9 @@ int file_read_all(const char *path, size_t max, char **ret_text, size_t *ret_len
 size_t utf8_length(const unsigned char *s, size_t left);
 /* Appends bytes of unknown origin as text: '?' for each byte that is no UTF-8, blanks for control characters but the line's end */
 void buf_clean(struct buf *b, const char *bytes, size_t length);
+/* The same on one line, ends of lines too as blanks; "…" where it is cut at `max` bytes */
+void buf_clean_line(struct buf *b, const char *bytes, size_t length, size_t max);
+/* As a JSON string, with its quotes. The text is UTF-8. */
+void buf_json(struct buf *b, const char *text);
 
 #endif

@@ -179,7 +179,8 @@ static bool step_get(struct peer *p, unsigned *work)
 		return answer_end(p, NULL);
 	if (!a->instance) {
 		if (patterns_family(&a->patterns, a->family->name)) {
-			model_attend(a->family->owner);
+			if (!a->trails)
+				model_attend(a->family->owner);
 			a->instance = instance_first(a->family);
 		}
 		if (!a->instance)
@@ -187,12 +188,13 @@ static bool step_get(struct peer *p, unsigned *work)
 		return true;
 	}
 	s = &a->instance->series[a->metric];
-	if (a->trails && !trail_length(s))
-		; /* nobody keeps it */
-	else if (patterns_series(&a->patterns, a->family->name, a->instance->name, series_metric(s)->name) && a->trails)
-		trail_say(p, s, &a->told);
-	else if (patterns_series(&a->patterns, a->family->name, a->instance->name, series_metric(s)->name))
-		say_series(p, s);
+	if ((!a->trails || trail_length(s)) &&
+	    patterns_series(&a->patterns, a->family->name, a->instance->name, series_metric(s)->name)) {
+		if (a->trails)
+			trail_say(p, s, &a->told);
+		else
+			say_series(p, s);
+	}
 	if (++a->metric == a->family->n_metrics)
 		get_next_instance(a);
 	return true;

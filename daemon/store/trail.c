@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+
 struct stored {
 	int64_t time; /* bit 0: extra */
 	double value;
@@ -10,6 +12,7 @@ struct stored {
 
 struct trail {
 	struct trail *next, **link; /* of all */
+	struct series *series;
 	unsigned uses;              /* names that promises have for it */
 	unsigned n, newest;
 	struct stored samples[TRAIL_LENGTH];
@@ -35,14 +38,16 @@ static void trail_drop(struct trails *t, struct series *s)
 }
 
 /* A place for the samples, all of it at once: none is made on a sample's way. */
-static struct trail *trail_make(struct trails *t)
+static struct trail *trail_make(struct trails *t, struct series *s)
 {
 	struct trail *trail = t->n < t->most ? malloc(sizeof(*trail)) : NULL;
 
 	if (!trail) {
-		t->refused++;
+		if (!t->refused++)
+			log_notice("recent samples are kept of %zu series that promises name; of more there are none to explain or replay", t->n);
 		return NULL;
 	}
+	trail->series = s;
 	trail->uses = trail->n = trail->newest = 0;
 	trail->next = t->all;
 	trail->link = &t->all;
@@ -71,7 +76,7 @@ static void trail_want(struct series *s, bool wanted, void *user)
 		return;
 	}
 	if (!s->trail) {
-		s->trail = trail_make(t);
+		s->trail = trail_make(t, s);
 		if (s->trail && s->time)
 			trail_put(s->trail, s, false);
 	}
@@ -98,16 +103,12 @@ int trails_new(struct model *m, size_t bytes, struct trails **ret_trails)
 	return 0;
 }
 
-/* Series that have one are told by the model's families: a list of trails knows none of its series. */
 void trails_free(struct trails *t)
 {
 	if (!t)
 		return;
-	for (struct family *f = family_first(t->model); f; f = family_next(f))
-		for (struct instance *i = instance_first(f); i; i = instance_next(i))
-			for (uint32_t k = 0; k < f->n_metrics; k++)
-				if (i->series[k].trail)
-					trail_drop(t, &i->series[k]);
+	while (t->all)
+		trail_drop(t, t->all->series);
 	model_set_tracer(t->model, NULL);
 	free(t);
 }

@@ -19,6 +19,29 @@
 
 /* ---- buf ---------------------------------------------------------------------------------------------------------- */
 
+/* What comes from elsewhere as text, on one line, and as JSON */
+START_TEST(cleaned)
+{
+	static const char odd[] = "a\n\x1b[m\xff\xc3\xa4\x7f\"\\";
+	struct buf b = BUF_INIT;
+
+	buf_clean(&b, odd, sizeof(odd) - 1);
+	ck_assert_str_eq(buf_text(&b), "a\n [m?\xc3\xa4 \"\\");
+	buf_reset(&b);
+	buf_clean_line(&b, odd, sizeof(odd) - 1, 100);
+	ck_assert_str_eq(buf_text(&b), "a  [m?\xc3\xa4 \"\\");
+	buf_reset(&b);
+	buf_clean_line(&b, odd, sizeof(odd) - 1, 7); /* not within a character */
+	ck_assert_str_eq(buf_text(&b), "a  [m?…");
+	buf_reset(&b);
+	buf_clean_line(&b, odd, 0, 0);
+	ck_assert_str_eq(buf_text(&b), "");
+	buf_json(&b, "a\n\t\x7f\"\\\xc3\xa4");
+	ck_assert_str_eq(buf_text(&b), "\"a\\n\\u0009\\u007f\\\"\\\\\xc3\xa4\"");
+	buf_free(&b);
+}
+END_TEST
+
 START_TEST(buf_grows)
 {
 	struct buf b = BUF_INIT;
@@ -486,6 +509,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_add_test(tc, cleaned);
 	tcase_add_test(tc, buf_grows);
 	tcase_add_test(tc, buf_ends_with_nul);
 	tcase_add_test(tc, buf_remembers_a_failure);
