@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 #define KITH_ABI_MAJOR 1 /* another major: the plugin is refused */
-#define KITH_ABI_MINOR 2 /* a newer minor than kithd's: the plugin is refused */
+#define KITH_ABI_MINOR 3 /* a newer minor than kithd's: the plugin is refused */
 
 #define KITH_HAS(table, member) \
 	((table)->size >= offsetof(struct kith_host, member) + sizeof((table)->member))
@@ -226,6 +226,16 @@ struct kith_ended {
 };
 typedef int (*kith_ended_fn)(const struct kith_ended *ended, void *user);
 
+/*
+ * A typed source: kithd speaks the kernel's protocol and hands over what it says as a structure. Each source has a header of its own, that says what
+ * its filter and its events are. Numbers are never given again.
+ */
+enum kith_source {
+	KITH_SOURCE_PRESSURE = 1, /* kith/sources/pressure.h */
+};
+/* `event`: the structure of the source's header, valid during the call. NULL: what was watched is gone, and no more is told. */
+typedef int (*kith_source_fn)(const void *event, void *user);
+
 /* Somebody (a promise, a reader) names a series of this family, or no longer does. `instance` may hold '*'. */
 typedef int (*kith_wanted_fn)(const char *instance, int wanted, void *user);
 
@@ -359,6 +369,17 @@ struct kith_host {
 	 */
 	int (*spawn_capture)(const struct kith_host *h, const struct kith_program *program, kith_ended_fn fn, void *user,
 	                     struct kith_watch **ret_watch);
+
+	/* ---- since ABI 1.3 ---- */
+
+	/*
+	 * Events of a typed source (enum kith_source). `filter`: the structure of the source's header, copied; NULL where that says so. After a loss
+	 * kithd calls the plugin's `resync`. -EOPNOTSUPP: this kithd, or this kernel, does not have it.
+	 */
+	int (*watch_source)(const struct kith_host *h, uint32_t source, const void *filter, kith_source_fn fn, void *user,
+	                    struct kith_watch **ret_watch);
+	/* All that is there now, each as an event, before it returns. A negative errno of `fn` ends it and is returned. -ENOTSUP: no dump of this one */
+	int (*dump_source)(const struct kith_host *h, uint32_t source, const void *filter, kith_source_fn fn, void *user);
 };
 
 /* ---- the plugin's descriptor ------------------------------------------------------------------------------------ */
@@ -410,7 +431,10 @@ struct kith_plugin {
 	uint32_t n_options;
 	uint32_t reserved; /* 0 */
 
-	/* Sets *ret_state (handed to all below). A failure leaves nothing behind: fini is not called. */
+	/*
+	 * Sets *ret_state (handed to all below). A failure leaves nothing behind: fini is not called. -EOPNOTSUPP: this host lacks what
+	 * it takes, and the plugin is skipped; what it noted last is the reason.
+	 */
 	int (*init)(const struct kith_host *h, void **ret_state);
 	/* May be NULL. Called once, after which no callback comes any more. */
 	void (*fini)(void *state);

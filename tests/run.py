@@ -7,6 +7,7 @@ prints neither counts as one, by its exit status; 77 is a skip. A skip that test
 import argparse
 import concurrent.futures
 import fnmatch
+import itertools
 import os
 import re
 import signal
@@ -17,6 +18,8 @@ import time
 TIME_LIMIT = 420
 CHECK_SUMMARY = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.M)
 TAP_LINE = re.compile(r"^(not ok|ok)\b(.*)$", re.M)
+FAULT = re.compile(r"^not ok\b|[^ ]+:\d+:[FE]:")  # a TAP line, or libcheck's
+EXPLAINS = re.compile(r"#|\s")
 SANITIZER = re.compile(r"(ERROR: (Address|Leak)Sanitizer|runtime error:)")
 
 
@@ -108,7 +111,15 @@ def report(result, expected):
     print("%-6s %s: %d passed, %d failed, %.1f s%s" % (verdict, result.name, result.passed, result.failed, result.seconds,
                                                      "; " + result.why if result.why else ""), flush=True)
     if result.failed:
-        print("\n".join("    | " + line for line in result.output.splitlines()[-120:]), flush=True)
+        show(result.output.splitlines())
+
+
+def show(lines):
+    """What a test that failed has printed: first what failed and why, then its last lines"""
+    said = [i for i, line in enumerate(lines) if FAULT.match(line)]
+    first = [line for i in said for line in lines[i:i + 1] + list(itertools.takewhile(EXPLAINS.match, lines[i + 1:]))]
+    for line in first[-60:] + (["----"] if first else []) + lines[-120:]:
+        print("    | " + line, flush=True)
 
 
 def main():
@@ -135,6 +146,9 @@ def main():
             report(result, expected)
             results.append(result)
     failed = sum(r.failed for r in results)
+    for result in results:
+        if result.failed:
+            print("FAILED %s%s" % (result.name, "; " + result.why if result.why else ""))
     skipped = sum(len(r.skips) for r in results)
     if skipped:
         print("%d skipped" % skipped)

@@ -411,6 +411,7 @@ void host_configure(struct host *h, const struct conf *conf)
 	bool all = !old || !same_text(old->root, conf->root) || old->max_instances != conf->max_instances;
 
 	h->parts.conf = conf;
+	sources_root(h->sources, conf->root ? conf->root : "");
 	for (struct plugin *p = h->plugins; p; p = p->next) {
 		struct conf_plugin *before = old ? conf_plugin_find(old, p->name) : NULL;
 		bool same = !all && conf_plugin_same(before, conf_plugin_find(conf, p->name));
@@ -426,11 +427,16 @@ void host_configure(struct host *h, const struct conf *conf)
 int host_new(const struct host_parts *parts, struct host **ret_host)
 {
 	struct host *h = calloc(1, sizeof(*h));
+	struct source_env env;
 	int r;
 
 	if (!h)
 		return -ENOMEM;
 	h->parts = *parts;
+	env = (struct source_env){ parts->loop, parts->netlink, parts->file, parts->conf && parts->conf->root ? parts->conf->root : "" };
+	r = sources_new(&env, &h->sources);
+	if (r < 0)
+		goto fail;
 	r = work_init(h);
 	if (r < 0)
 		goto fail;
@@ -462,6 +468,7 @@ void host_free(struct host *h)
 	while (h->plugins)
 		host_remove(h, h->plugins);
 	isolate_reap_all(h);
+	sources_free(h->sources);
 	work_fini(h);
 	loop_remove(h->parts.loop, h->rescan);
 	loop_remove(h->parts.loop, h->chores);

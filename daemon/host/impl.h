@@ -11,6 +11,7 @@
 #include "source/file.h"
 #include "source/netlink.h"
 #include "source/process.h"
+#include "source/source.h"
 
 struct plugin;
 
@@ -38,6 +39,7 @@ enum watch_what {
 	WHAT_NETLINK,
 	WHAT_PROCESS,
 	WHAT_FILE,
+	WHAT_SOURCE,
 	WHAT_WANTED,
 	WHAT_PROGRAM, /* of spawn_capture: gone once it was told of the end */
 	WHAT_EXPORT, /* of export.c, for the account alone */
@@ -59,6 +61,7 @@ struct kith_watch {
 		struct netlink_sub *netlink;
 		struct process_sub *process;
 		struct file_sub *file;
+		struct source_sub *source;
 		struct want_watch want;
 		struct child *child; /* NULL: it has ended */
 	} on;
@@ -71,6 +74,7 @@ struct kith_watch {
 		kith_netlink_fn netlink;
 		kith_process_fn process;
 		kith_file_fn file;
+		kith_source_fn source;
 		kith_wanted_fn wanted;
 		kith_ended_fn ended;
 	} fn;
@@ -178,6 +182,7 @@ struct host {
 	bool chores_due, closing;
 	struct faults *describe;    /* `kithd -t`: plugins are described, none is started */
 	struct opened *opened;      /* files of plugins */
+	struct sources *sources;
 	uint64_t tick;              /* number of the tick, from 1 */
 	bool in_tick;
 	char *buffer;               /* of kith_host.read */
@@ -214,6 +219,8 @@ int watch_add_process(const struct kith_host *t, const struct kith_process_filte
 int watch_set_process_filter(const struct kith_host *t, struct kith_watch *w, const struct kith_process_filter *filter);
 int watch_add_file(const struct kith_host *t, const char *path, uint32_t events, kith_file_fn fn, void *user,
                    struct kith_watch **ret_watch);
+int watch_add_source(const struct kith_host *t, uint32_t source, const void *filter, kith_source_fn fn, void *user,
+                     struct kith_watch **ret_watch);
 int watch_add_wanted(const struct kith_host *t, uint32_t family, kith_wanted_fn fn, void *user, struct kith_watch **ret_watch);
 int watch_add_program(const struct kith_host *t, const struct kith_program *program, kith_ended_fn fn, void *user,
                       struct kith_watch **ret_watch);

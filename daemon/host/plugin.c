@@ -249,7 +249,10 @@ static int plugin_init(struct plugin *p, struct buf *why)
 		p->account.failures++;
 		p->started = false;
 		p->instance = NULL;
-		buf_printf(why, "its init fails: %s%s%s", strerror(-r), p->note ? "; " : "", p->note ? p->note : "");
+		if (r == -EOPNOTSUPP && p->note)
+			buf_puts(why, p->note);
+		else
+			buf_printf(why, "its init fails: %s%s%s", strerror(-r), p->note ? "; " : "", p->note ? p->note : "");
 	}
 	return r;
 }
@@ -271,6 +274,7 @@ void plugin_start(struct plugin *p)
 {
 	enum host_state state = HOST_REFUSED;
 	struct buf why = BUF_INIT;
+	int r;
 
 	p->account = (struct account){ .window_start = clock_mono() };
 	p->owner.samples = 0;
@@ -287,8 +291,13 @@ void plugin_start(struct plugin *p)
 	}
 	if (p->section && p->section->isolated && !plugin_can_isolate(p, &why))
 		goto refuse;
-	if (plugin_declare_all(p, &why) < 0 || plugin_init(p, &why) < 0)
+	if (plugin_declare_all(p, &why) < 0)
 		goto refuse;
+	r = plugin_init(p, &why);
+	if (r < 0) {
+		state = r == -EOPNOTSUPP ? HOST_SKIPPED : HOST_REFUSED;
+		goto refuse;
+	}
 	export_start(p);
 	tick_plan(p->host);
 	log_debug("plugin %s %s runs", p->name, p->d.version ? p->d.version : "");

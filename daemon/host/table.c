@@ -213,6 +213,11 @@ __attribute__((format(printf, 3, 4))) static void t_log(const struct kith_host *
 	va_end(args);
 }
 
+static int t_dump_source(const struct kith_host *t, uint32_t source, const void *filter, kith_source_fn fn, void *user)
+{
+	return source_dump(table_plugin(t)->host->sources, source, filter, fn, user);
+}
+
 static void t_note(const struct kith_host *t, const char *text)
 {
 	struct plugin *p = table_plugin(t);
@@ -264,5 +269,7 @@ void table_init(struct plugin *p)
 		.log = t_log,
 		.note = t_note,
 		.spawn_capture = watch_add_program,
+		.watch_source = watch_add_source,
+		.dump_source = t_dump_source,
 	};
 }

@@ -80,6 +80,9 @@ static void watch_release(struct kith_watch *w)
 	case WHAT_FILE:
 		file_unsubscribe(parts->file, w->on.file);
 		break;
+	case WHAT_SOURCE:
+		source_unsubscribe(w->on.source);
+		break;
 	case WHAT_WANTED:
 		model_unwatch_wants(parts->model, &w->on.want);
 		free(w->on.want.family);
@@ -271,6 +274,16 @@ static void file_cb(const struct kith_file_event *event, void *user)
 		call_end(w, &mark, w->fn.file(event, w->user));
 }
 
+/* That nothing more comes is told even to a watch that is paused. */
+static void source_cb(const void *event, void *user)
+{
+	struct kith_watch *w = user;
+	struct account_mark mark;
+
+	if ((!event || !call_passed_over(w)) && call_begin(w, &mark))
+		call_end(w, &mark, w->fn.source(event, w->user));
+}
+
 /* Never passed over: nobody tells again what is wanted. */
 static void wanted_cb(const char *instance, bool wanted, void *user)
 {
@@ -440,6 +453,21 @@ int watch_add_file(const struct kith_host *t, const char *path, uint32_t events,
 	listener.user = w;
 	r = file_subscribe(p->host->parts.file, path, stat(path, &st) == 0 && S_ISDIR(st.st_mode), events, &listener,
 	                   &w->on.file);
+	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
+}
+
+int watch_add_source(const struct kith_host *t, uint32_t source, const void *filter, kith_source_fn fn, void *user,
+                     struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct kith_watch *w = watch_make(p, WHAT_SOURCE, user);
+	struct source_listener listener = { w, source_cb, lost_cb };
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->fn.source = fn;
+	r = source_subscribe(p->host->sources, source, filter, &listener, &w->on.source);
 	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
 }
 

@@ -1,11 +1,17 @@
 # daemon/source: kernel readers that plugins share
 libkith_a_SOURCES += \
 	daemon/source/file.c daemon/source/file.h \
+	daemon/source/kinds.c daemon/source/kinds.h \
 	daemon/source/netlink.c daemon/source/netlink.h \
-	daemon/source/process.c daemon/source/process_bpf.c daemon/source/process.h
+	daemon/source/pressure.c \
+	daemon/source/process.c daemon/source/process_bpf.c daemon/source/process.h \
+	daemon/source/source.c daemon/source/source.h
 
-check_PROGRAMS += tests/unit/test_source_netlink tests/unit/test_source_process tests/unit/test_source_file
-TESTS += tests/unit/test_source_netlink tests/unit/test_source_process tests/unit/test_source_file
+check_PROGRAMS += tests/unit/test_source tests/unit/test_source_netlink tests/unit/test_source_process tests/unit/test_source_file
+TESTS += tests/unit/test_source tests/unit/test_source_netlink tests/unit/test_source_process tests/unit/test_source_file
+tests_unit_test_source_SOURCES = tests/unit/test_source.c
+tests_unit_test_source_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_source_LDADD = $(TEST_LIBS)
 tests_unit_test_source_netlink_SOURCES = tests/unit/test_source_netlink.c tests/unit/frames.h
 tests_unit_test_source_netlink_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_source_netlink_LDADD = $(TEST_LIBS)

@@ -16,15 +16,15 @@ MAY = {
     "base": [],
     "loop": ["base"],
     "model": ["base", "plugins/plugin.h"],
-    "source": ["base", "loop", "plugins/plugin.h"],
+    "source": ["base", "loop", "plugins/plugin.h", "plugins/sources"],
     "conf": ["base", "plugins/plugin.h"],
     "host": ["base", "loop", "model", "source", "conf", "plugins/plugin.h"],
     "promises": ["base", "model", "plugins/plugin.h"],
     "control": ["base", "loop", "model", "promises", "store"],
     "cli": ["base", "daemon/control/client.h", "daemon/control/control.pb-c.h"],
     "store": ["base", "model", "plugins/plugin.h"],
-    "plugin": ["plugins/plugin.h"],
-    "exporter": ["plugins/plugin.h"],
+    "plugin": ["plugins/plugin.h", "plugins/sources"],
+    "exporter": ["plugins/plugin.h", "plugins/sources"],
 }
 # System headers that are the affair of few: pattern -> modules
 FEW = [
@@ -66,6 +66,8 @@ def module_of(path):
         return "promises"
     if parts[0] == "daemon":
         return parts[1] if len(parts) > 2 else "main"
+    if path.startswith("plugins/sources/"):
+        return "plugins/sources"
     if len(parts) > 2:
         return {"plugins": "plugin", "exporters": "exporter"}[parts[0]] + ":" + parts[1]
     return path
@@ -206,16 +208,19 @@ with suite.check("files of at most %d lines" % FILE_MAX):
 with suite.check("no file defines _GNU_SOURCE itself: the build does"):
     none_of([p for p in sources() if re.search(r"^\s*#\s*define\s+_GNU_SOURCE", text_of(p), re.M)])
 
-with suite.check("the plugin header needs libc alone, and is C99 and C++11"):
+with suite.check("the headers of plugins need libc alone, and are C99 and C++11"):
     names = {name for _, quoted, name in includes("plugins/plugin.h")}
     assert names == {"math.h", "stddef.h", "stdint.h", "string.h"}, names
-    header = os.path.join(SOURCE, "plugins", "plugin.h")
+    headers = [os.path.join(SOURCE, "plugins", "plugin.h"), *sorted(glob.glob(os.path.join(SOURCE, "plugins", "sources", "*.h")))]
+    for header in headers[1:]:
+        names = {name for _, quoted, name in includes(os.path.relpath(header, SOURCE))}
+        assert names <= {"stddef.h", "stdint.h"}, (header, names)
     for compiler, options in (("gcc", ["-xc", "-std=c99"]), ("g++", ["-xc++", "-std=c++11"]),
                               ("clang", ["-xc", "-std=c99"]), ("clang++", ["-xc++", "-std=c++11"])):
         if not shutil.which(compiler):
             continue
         p = subprocess.run([compiler, *options, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-"],
-                           input='#include "%s"\n' % header, capture_output=True, text=True)
+                           input="".join('#include "%s"\n' % x for x in headers), capture_output=True, text=True)
         assert p.returncode == 0, "%s: %s" % (compiler, p.stderr)
 
 with suite.check("manual pages have no fault that mandoc knows of"):

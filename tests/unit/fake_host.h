@@ -78,7 +78,7 @@ struct fake_host {
 	/* What the plugin asked of the kernel last; for watch_process that fails set fail_process to -errno first */
 	struct kith_process_filter filter; /* with copies */
 	uint64_t n_filters;
-	int fail_process, fail_netlink, fail_work;
+	int fail_process, fail_netlink, fail_work, fail_source;
 	void *watch_data; /* of a test that replaces functions */
 
 	struct fake_watch *watches;
@@ -116,6 +116,7 @@ int fake_host_advance(struct fake_host *f, int64_t ns);  /* moves `now`, with ev
 int fake_host_netlink(struct fake_host *f, int protocol, uint32_t group, const void *message, size_t length);
 int fake_host_process(struct fake_host *f, uint32_t what, int32_t pid, int32_t parent, int32_t status, const char *name);
 int fake_host_file(struct fake_host *f, const char *path, const char *name, uint32_t what);
+int fake_host_source(struct fake_host *f, uint32_t source, const void *event); /* to all watches of it; NULL: gone */
 int fake_host_fd(struct fake_host *f, int fd, uint32_t events);
 int fake_host_pri(struct fake_host *f, int fd);
 int fake_host_resync(struct fake_host *f);
@@ -127,6 +128,11 @@ unsigned fake_host_waiting_work(const struct fake_host *f);
 
 /* What netlink_dump of (protocol, type) answers: messages are added one by one; fake_host_no_answers forgets them */
 void fake_host_answer(struct fake_host *f, int protocol, uint16_t type, const void *message, size_t length);
+/* The same of dump_source; what the event points to is the caller's */
+void fake_host_source_answer(struct fake_host *f, uint32_t source, const void *event, size_t length);
+unsigned fake_host_sources(const struct fake_host *f, uint32_t source); /* how many watches of it there are */
+/* Its filter, as flat as it was given (what it points to is the plugin's); NULL: none, or no such watch */
+const void *fake_host_filter(const struct fake_host *f, uint32_t source, unsigned index);
 void fake_host_no_answers(struct fake_host *f);
 
 /* Helpers for trees: mkdir -p of the parents, then the file with this text. 0 or -errno. */

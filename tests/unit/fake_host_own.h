@@ -19,16 +19,17 @@ enum watch_kind {
 	WATCH_PROCESS,
 	WATCH_FILE,
 	WATCH_WANTED,
+	WATCH_SOURCE,
 };
 
 struct fake_watch {
 	struct fake_watch *next;
 	enum watch_kind kind;
 	bool dead;
-	int fd; /* or protocol */
+	int fd; /* or protocol, or source */
 	uint32_t events; /* or group, or family */
 	int64_t due, every;
-	char *path;
+	char *path;        /* or a copy of the source's filter */
 	union {
 		kith_fn call;
 		kith_fd_fn fd;
@@ -36,6 +37,7 @@ struct fake_watch {
 		kith_process_fn process;
 		kith_file_fn file;
 		kith_wanted_fn wanted;
+		kith_source_fn source;
 	} fn;
 	void *user;
 };
@@ -51,6 +53,7 @@ struct fake_answer {
 	struct fake_answer *next;
 	int protocol;
 	uint16_t type;
+	uint32_t source;   /* of dump_source; 0: of netlink_dump */
 	size_t length;
 	void *message;
 };

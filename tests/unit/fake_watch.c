@@ -144,6 +144,39 @@ static int do_watch_file(const struct kith_host *h, const char *path, uint32_t e
 	return 0;
 }
 
+static int do_watch_source(const struct kith_host *h, uint32_t source, const void *filter, kith_source_fn fn, void *user,
+                           struct kith_watch **ret)
+{
+	struct fake_watch *w;
+
+	if (fake(h)->fail_source)
+		return fake(h)->fail_source;
+	w = watch_new(fake(h), WATCH_SOURCE, user, ret);
+	w->fd = (int)source;
+	w->fn.source = fn;
+	if (filter) {
+		uint32_t size = *(const uint32_t *)filter;
+
+		w->path = must(malloc(size));
+		memcpy(w->path, filter, size);
+	}
+	return 0;
+}
+
+static int do_dump_source(const struct kith_host *h, uint32_t source, const void *filter, kith_source_fn fn, void *user)
+{
+	(void)filter;
+	if (fake(h)->fail_source)
+		return fake(h)->fail_source;
+	for (struct fake_answer *a = fake(h)->answers; a; a = a->next) {
+		int r = a->source == source ? fn(a->message, user) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int do_watch_wanted(const struct kith_host *h, uint32_t family, kith_wanted_fn fn, void *user, struct kith_watch **ret)
 {
 	struct fake_watch *w = watch_new(fake(h), WATCH_WANTED, user, ret);
@@ -178,7 +211,7 @@ static int do_netlink_dump(const struct kith_host *h, int protocol, uint16_t typ
 	if (fake(h)->fail_netlink)
 		return fake(h)->fail_netlink;
 	for (struct fake_answer *a = fake(h)->answers; a; a = a->next) {
-		int r = a->protocol == protocol && a->type == type ? fn(a->message, a->length, user) : 0;
+		int r = !a->source && a->protocol == protocol && a->type == type ? fn(a->message, a->length, user) : 0;
 
 		if (r < 0)
 			return r;
@@ -220,6 +253,8 @@ void fake_table_watches(struct kith_host *h)
 	h->set_process_filter = do_set_process_filter;
 	h->watch_file = do_watch_file;
 	h->watch_wanted = do_watch_wanted;
+	h->watch_source = do_watch_source;
+	h->dump_source = do_dump_source;
 	h->unwatch = do_unwatch;
 	h->netlink_dump = do_netlink_dump;
 	h->work = do_work;
@@ -313,6 +348,33 @@ int fake_host_file(struct fake_host *f, const char *path, const char *name, uint
 	return fired_all(f, &r);
 }
 
+int fake_host_source(struct fake_host *f, uint32_t source, const void *event)
+{
+	struct fired r = { 0 };
+
+	for (struct fake_watch *w = f->watches; w; w = w->next)
+		if (!w->dead && w->kind == WATCH_SOURCE && w->fd == (int)source)
+			fired(&r, w->fn.source(event, w->user));
+	return fired_all(f, &r);
+}
+
+const void *fake_host_filter(const struct fake_host *f, uint32_t source, unsigned index)
+{
+	for (struct fake_watch *w = f->watches; w; w = w->next)
+		if (!w->dead && w->kind == WATCH_SOURCE && w->fd == (int)source && !index--)
+			return w->path;
+	return NULL;
+}
+
+unsigned fake_host_sources(const struct fake_host *f, uint32_t source)
+{
+	unsigned n = 0;
+
+	for (struct fake_watch *w = f->watches; w; w = w->next)
+		n += !w->dead && w->kind == WATCH_SOURCE && w->fd == (int)source;
+	return n;
+}
+
 static int fire_fd(struct fake_host *f, enum watch_kind kind, int fd, uint32_t events)
 {
 	struct fired r = { 0 };
@@ -404,6 +466,16 @@ void fake_host_answer(struct fake_host *f, int protocol, uint16_t type, const vo
 	while (*end)
 		end = &(*end)->next;
 	*end = a;
+}
+
+void fake_host_source_answer(struct fake_host *f, uint32_t source, const void *event, size_t length)
+{
+	struct fake_answer **end = &f->answers;
+
+	fake_host_answer(f, 0, 0, event, length);
+	while ((*end)->next)
+		end = &(*end)->next;
+	(*end)->source = source;
 }
 
 void fake_host_no_answers(struct fake_host *f)

@@ -1,0 +1,13 @@
+#include "source/kinds.h"
+
+static const struct source_kind *const kinds[] = {
+	&source_pressure,
+};
+
+const struct source_kind *source_kind_find(uint32_t id)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i]->id == id)
+			return kinds[i];
+	return NULL;
+}

@@ -1,0 +1,9 @@
+/* The kinds of typed sources, each in a file of its name */
+#ifndef KITH_SOURCE_KINDS_H
+#define KITH_SOURCE_KINDS_H
+
+#include "source/source.h"
+
+extern const struct source_kind source_pressure;
+
+#endif
