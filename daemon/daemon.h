@@ -60,6 +60,8 @@ struct daemon {
 	struct loop *loop;
 	struct model *model;
 	struct trails *trails;
+	struct loop_watch *forget; /* of trails that wait */
+	bool running;              /* it started whole: what it knows is worth keeping */
 	struct netlink_source *netlink;
 	struct process_source *process;
 	struct file_source *file;

@@ -22,6 +22,7 @@
 #include "base/log.h"
 
 #define TRAILS_MAX ((size_t)512 << 10) /* bytes: some 90 series */
+#define TRAILS_WAIT (120 * NS_PER_S)
 
 static void stop_cb(void *user)
 {
@@ -101,12 +102,47 @@ static int main_host(struct daemon *d)
 	return r < 0 ? r : host_add_builtin(d->host, &self_plugin);
 }
 
+/* What was sampled before the last stop, for windows that begin now */
+static int main_trails(struct daemon *d)
+{
+	struct buf path = BUF_INIT;
+	char *why = NULL;
+	int r = trails_new(d->model, TRAILS_MAX, &d->trails);
+
+	if (r < 0)
+		return r;
+	buf_printf(&path, "%s/trails", d->options.state_dir);
+	r = trails_load(d->trails, buf_text(&path), clock_wall(), &why);
+	if (why)
+		log_warning("%s", why);
+	free(why);
+	buf_free(&path);
+	return r;
+}
+
+static void main_save_trails(struct daemon *d)
+{
+	struct buf path = BUF_INIT;
+	int r;
+
+	buf_printf(&path, "%s/trails", d->options.state_dir);
+	r = trails_save(d->trails, buf_text(&path), clock_wall());
+	if (r < 0)
+		log_err("%s cannot be written: %s; windows of promises begin anew at the next start", buf_text(&path), strerror(-r));
+	buf_free(&path);
+}
+
+static void forget_cb(void *user)
+{
+	trails_forget(((struct daemon *)user)->trails);
+}
+
 /* In order: what comes later uses what came before. */
 static int main_start(struct daemon *d)
 {
 	int r;
 
-	if ((r = loop_new(&d->loop)) < 0 || (r = model_new(&d->model)) < 0 || (r = trails_new(d->model, TRAILS_MAX, &d->trails)) < 0)
+	if ((r = loop_new(&d->loop)) < 0 || (r = model_new(&d->model)) < 0 || (r = main_trails(d)) < 0)
 		return r;
 	d->children.loop = d->loop;
 	if ((r = loop_signal(d->loop, SIGTERM, stop_cb, d, &d->signals[0])) < 0 ||
@@ -121,6 +157,9 @@ static int main_start(struct daemon *d)
 		return r;
 	if ((r = main_history(d)) < 0 || (r = promised_start(d)) < 0 || (r = main_control(d)) < 0)
 		return r;
+	/* What has not been named by then is no more. */
+	if ((r = loop_timer(d->loop, TRAILS_WAIT, 0, TRAILS_WAIT, forget_cb, d, &d->forget)) < 0)
+		return r;
 	/* Who waits for a transition is told of it before it is written and logged. */
 	history_yield(d->history);
 	promised_log(d);
@@ -130,6 +169,8 @@ static int main_start(struct daemon *d)
 static void main_stop(struct daemon *d)
 {
 	control_free(d->control);
+	if (d->running)
+		main_save_trails(d);
 	if (d->loop)
 		reload_stop(d);
 	if (d->loop)
@@ -149,6 +190,7 @@ static void main_stop(struct daemon *d)
 	if (d->loop) {
 		loop_remove(d->loop, d->signals[0]);
 		loop_remove(d->loop, d->signals[1]);
+		loop_remove(d->loop, d->forget);
 	}
 	loop_free(d->loop);
 	conf_free(d->conf);
@@ -175,6 +217,7 @@ static int main_run(struct daemon *d)
 		start_ready(d);
 		/* What the start alone needed goes back. */
 		malloc_trim(0);
+		d->running = true;
 		loop_run(d->loop);
 		start_notify("STOPPING=1");
 	} else {

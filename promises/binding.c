@@ -34,7 +34,30 @@ static void leaf_windows_free(struct leaf *leaf)
 	}
 }
 
-/* A window starts empty with each instance: values of the last one of that name are not this one's. */
+/*
+ * A window begins with what is known of its series: samples that were kept of it, also from before a restart, unless nobody looked for longer than half of
+ * the window. Of an instance that is new there are none: values of the last one of that name are not this one's.
+ */
+static void leaf_remember(struct leaf *leaf)
+{
+	const struct model *m = leaf->tree->promise->engine->model;
+	const struct series *s = leaf->series;
+	struct past past = series_past(m, s);
+	int64_t gap = past.until ? model_now(m) - past.until : 0;
+
+	for (struct node *n = leaf->users; n; n = n->next_user) {
+		if (!n->window || gap > n->e->window / 2)
+			continue;
+		for (size_t i = 0; i < past.n; i++) {
+			struct trail_sample x = series_past_at(m, s, i);
+
+			/* What stands there now is put by whoever binds it. */
+			if ((!s->time || x.time < s->time) && !(n->regular && x.extra))
+				window_put(n->window, x.value, x.time);
+		}
+	}
+}
+
 static void leaf_windows_make(struct leaf *leaf, const struct metric *m)
 {
 	leaf_windows_free(leaf);
@@ -60,6 +83,8 @@ static void leaf_bind(struct leaf *leaf, struct instance *instance)
 	leaf_windows_make(leaf, series_metric(leaf->series));
 	series_watch_add(&instance->series[k], &leaf->watch);
 	leaf->traced = series_trace(leaf->tree->promise->engine->model, leaf->series, true);
+	if (leaf->traced)
+		leaf_remember(leaf);
 	leaf_seed(leaf);
 }
 

@@ -27,6 +27,12 @@ char *buf_take(struct buf *b);
 /* All of a file, at most `max` bytes (-EFBIG), NUL-terminated, allocated with malloc */
 int file_read_all(const char *path, size_t max, char **ret_text, size_t *ret_length);
 
+/*
+ * Takes the place of `path` at once, by way of the file `beside` in the same folder, which goes first, of whatever kind it is. Mode 0600. `sync`: what
+ * is in it is on the disk then; the folder is the caller's.
+ */
+int file_replace(const char *path, const char *beside, const void *data, size_t length, bool sync);
+
 /* The length of the UTF-8 sequence at `s`, of which `left` bytes are there; 0: it is none (overlong, a surrogate, beyond Unicode, cut) */
 size_t utf8_length(const unsigned char *s, size_t left);
 /* Appends bytes of unknown origin as text: '?' for each byte that is no UTF-8, blanks for control characters but the line's end */

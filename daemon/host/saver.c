@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+
 #define SAVER_STACK (64 * 1024)
 
 struct saver {
@@ -28,21 +30,6 @@ struct saver {
 
 /* ---- anywhere ---------------------------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const char *text, size_t length)
-{
-	while (length) {
-		ssize_t n = write(fd, text, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		length -= (size_t)n;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
 /* The new name is on the disk, too. Where folders cannot be synced that is the file system's affair. */
 static void sync_folder(const char *folder)
 {
@@ -56,23 +43,10 @@ static void sync_folder(const char *folder)
 
 int saver_write_now(const struct saver *s, const char *text, size_t length)
 {
-	int fd, r;
+	int r = file_replace(s->path, s->beside, text, length, true);
 
-	/* What an earlier one left there, of whatever kind, goes. */
-	if (unlink(s->beside) < 0 && errno != ENOENT)
-		return -errno;
-	fd = open(s->beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, text, length);
-	if (close(fd) < 0 && r == 0)
-		r = -errno;
-	if (r == 0 && rename(s->beside, s->path) < 0)
-		r = -errno;
-	if (r < 0) {
-		unlink(s->beside);
+	if (r < 0)
 		return r;
-	}
 	sync_folder(s->folder);
 	return 0;
 }

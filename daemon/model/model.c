@@ -629,6 +629,16 @@ bool series_trace(struct model *m, const struct series *s, bool wanted)
 	return s->trail;
 }
 
+struct past series_past(const struct model *m, const struct series *s)
+{
+	return s->trail && m->tracer.past ? m->tracer.past(s) : (struct past){ 0 };
+}
+
+struct trail_sample series_past_at(const struct model *m, const struct series *s, size_t index)
+{
+	return m->tracer.at(s, index);
+}
+
 char *series_name(const struct series *s, char *text)
 {
 	const char *parts[3] = { s->instance->family->name, s->instance->name, series_metric(s)->name };

@@ -173,16 +173,29 @@ struct series *series_find(const struct model *m, const struct name *name);
 
 /*
  * Trails: the one who keeps recent samples. `want` is called as promises begin and cease to name a series, and may set its `trail`; `put` for each
- * sample of one that has a trail; `end` when such a series ends. None may call back.
+ * sample of one that has a trail; `end` when such a series ends; `past` and `at` ask for what is kept. None may call back.
  */
+struct trail_sample {
+	int64_t time; /* wall ns */
+	double value; /* of a state: the index of its name */
+	bool extra;   /* attention added it */
+};
+struct past {
+	size_t n;      /* samples that are kept */
+	int64_t until; /* wall ns: nobody looked from then to now; 0: somebody did */
+};
 struct model_tracer {
 	void (*want)(struct series *s, bool wanted, void *user);
 	void (*put)(struct trail *trail, const struct series *s, bool extra);
 	void (*end)(struct series *s, void *user);
+	struct past (*past)(const struct series *s);
+	struct trail_sample (*at)(const struct series *s, size_t index);
 	void *user;
 };
 void model_set_tracer(struct model *m, const struct model_tracer *tracer); /* before any series is watched; NULL: none any more */
 bool series_trace(struct model *m, const struct series *s, bool wanted); /* whether it has a trail */
+struct past series_past(const struct model *m, const struct series *s);
+struct trail_sample series_past_at(const struct model *m, const struct series *s, size_t index); /* 0 is the oldest */
 
 /* Records and transitions: to every observer, in order. */
 void model_record(struct model *m, const struct kith_record *record);

@@ -3,7 +3,7 @@ libkith_a_SOURCES += daemon/store/history.c daemon/store/history.h daemon/store/
 	daemon/store/history_read.c \
 	daemon/store/compact.c \
 	daemon/store/reliability.c daemon/store/reliability.h \
-	daemon/store/trail.c daemon/store/trail.h
+	daemon/store/trail.c daemon/store/trail_file.c daemon/store/trail.h daemon/store/trail_impl.h
 
 dist_man_MANS += daemon/store/kith-history.5
 

@@ -1,6 +1,7 @@
 /*
- * Trails: the recent samples of each series that a promise names, in memory, at most TRAIL_LENGTH of each, bounded in total. For kith explain and
- * kith replay.
+ * Trails: the recent samples of each series that a promise names, in memory, at most TRAIL_LENGTH of each, bounded in total. For kith explain,
+ * kith replay, and for windows that begin: a file keeps them from one kithd to the next, so that what promises know of the time
+ * before a restart is not forgotten.
  */
 #ifndef KITH_STORE_TRAIL_H
 #define KITH_STORE_TRAIL_H
@@ -11,12 +12,6 @@
 
 struct trails;
 
-struct trail_sample {
-	int64_t time; /* wall ns */
-	double value; /* of a state: the index of its name */
-	bool extra;   /* attention added it */
-};
-
 /* Hears of all series that promises name from now on. `bytes`: of all trails together; series beyond have none. -ENOMEM */
 int trails_new(struct model *m, size_t bytes, struct trails **ret_trails);
 void trails_free(struct trails *t); /* before the model; NULL is fine */
@@ -24,6 +19,17 @@ void trails_free(struct trails *t); /* before the model; NULL is fine */
 void trails_jump(struct trails *t, int64_t jump);
 size_t trails_count(const struct trails *t);
 uint64_t trails_refused(const struct trails *t); /* series that there was no room for, so far */
+
+/*
+ * trails_save writes all of them to `path`, by way of a new file that takes its place. trails_load reads them: each waits for its series to be
+ * named, and is what it was. A file of another time (older than TRAILS_AGE, or newer than now), another version or with a damage is of no
+ * use: 0 with one line about it in *ret_why, which is the caller's (NULL: all is well, or there is none). Format: trail_file.c.
+ */
+#define TRAILS_AGE (24 * 3600 * INT64_C(1000000000)) /* ns */
+int trails_save(struct trails *t, const char *path, int64_t now);
+int trails_load(struct trails *t, const char *path, int64_t now, char **ret_why);
+/* Those that still wait are for series that are no more. */
+void trails_forget(struct trails *t);
 
 /* Of one series. 0: it has none */
 size_t trail_length(const struct series *s);

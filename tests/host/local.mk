@@ -12,6 +12,7 @@ HOST_TESTS = \
 	tests/host/test_attention.py \
 	tests/host/test_clock.py \
 	tests/host/test_replay.py \
+	tests/host/test_restart.py \
 	tests/host/test_steady.py \
 	tests/host/test_third_party.py \
 	tests/host/test_valgrind.py

@@ -407,6 +407,13 @@ with suite.check("restart: a service under s6, one that is down, one that does n
     assert "was down and is up" in out and s6_pid(folder, "idle"), out
     bad(act("restart", "--scandir", folder, "--wait", "3", "--settle", "2", "sick"), 1, "sick")
     bad(act("restart", "--scandir", folder, "none"), 1, "there is no service folder")
+    # One that comes and goes may be up whenever it is looked at, or down: what counts is that it is one and the same.
+    moments = os.path.join(place, "moments")
+    fake = suite.folder()
+    for looks in ("0) echo true 10 ;; 1) echo true 11 ;; 2) echo true 12 ;;", "0) echo false -1 ;; 1) echo false -1 ;; *) echo true 12 ;;"):
+        write_file(moments, "0\n")
+        script(fake, "s6-svstat", 'read n <"%s"\necho $((n + 1)) >"%s"\ncase $n in %s esac\n' % (moments, moments, looks))
+        bad(act("restart", "--scandir", folder, "--settle", "0", "web", path=fake), 1, "did not stay", "started once more")
     status, out, err = act("restart", "--scandir", folder, "--test", "web")
     assert status == 0 and out.startswith("would run: s6-svc ") and s6_pid(folder, "web"), (out, err)
 
