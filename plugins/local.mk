@@ -14,6 +14,7 @@ include plugins/df/local.mk
 include plugins/swap/local.mk
 include plugins/vmem/local.mk
 include plugins/uptime/local.mk
+include plugins/pressure/local.mk
 include plugins/exec/local.mk
 include plugins/template/local.mk
 

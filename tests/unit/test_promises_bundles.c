@@ -25,16 +25,22 @@ static const struct kith_metric kith[] = {
 	{ "anonymous", "B", "f", NULL, KITH_GAUGE, 0 },
 	{ "rss", "B", "f", NULL, KITH_GAUGE, 0 },
 };
+static const struct kith_metric pressure[] = {
+	{ "some_avg300", "%", "f", NULL, KITH_GAUGE, 0 },
+	{ "full_avg60", "%", "f", NULL, KITH_GAUGE, 0 },
+	{ "full_avg300", "%", "f", NULL, KITH_GAUGE, 0 },
+};
 
-static const char *const names[] = { "cost", "network", "room" };
+static const char *const names[] = { "cost", "network", "room", "pressure" };
+#define N_BUNDLES KITH_COUNT(names)
 
 static struct world *bundles_world(void)
 {
 	const char *srcdir = getenv("srcdir");
-	struct promises_file files[3];
+	struct promises_file files[N_BUNDLES];
 	struct faults faults = { 0 };
 	struct world *w = world_new();
-	char paths[3][512], *texts[3];
+	char paths[N_BUNDLES][512], *texts[N_BUNDLES];
 	struct buf b = BUF_INIT;
 
 	family_remove(w->m, w->df);
@@ -45,18 +51,19 @@ static struct world *bundles_world(void)
 	world_family(w, "swap", NULL, swap, KITH_COUNT(swap));
 	world_family(w, "interface", "interface", interface, KITH_COUNT(interface));
 	world_family(w, "kith", NULL, kith, KITH_COUNT(kith));
-	for (int i = 0; i < 3; i++) {
+	world_family(w, "pressure", "resource", pressure, KITH_COUNT(pressure));
+	for (size_t i = 0; i < N_BUNDLES; i++) {
 		snprintf(paths[i], sizeof(paths[i]), "%s/promises/bundles/%s.promise", srcdir ? srcdir : ".", names[i]);
 		files[i].path = paths[i];
 		ck_assert_int_eq(file_read_all(paths[i], 1 << 20, &texts[i], &files[i].length), 0);
 		files[i].text = texts[i];
 	}
-	ck_assert_int_eq(promises_load(w->p, files, 3, T0, &faults), 0);
+	ck_assert_int_eq(promises_load(w->p, files, N_BUNDLES, T0, &faults), 0);
 	for (struct fault *f = faults.first; f; f = f->next)
 		fault_format(f, &b);
 	ck_assert_str_eq(buf_text(&b), "");
 	faults_free(&faults);
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < N_BUNDLES; i++)
 		free(texts[i]);
 	return w;
 }
@@ -76,6 +83,10 @@ static void healthy(struct world *w, double s, double free_percent)
 	put(w, "kith", "", "cpu_percent", 0.2, s);
 	put(w, "kith", "", "anonymous", 900e3, s);
 	put(w, "kith", "", "rss", 4e6, s);
+	/* Somebody builds */
+	put(w, "pressure", "cpu", "some_avg300", 97, s);
+	put(w, "pressure", "memory", "full_avg60", 3, s);
+	put(w, "pressure", "io", "full_avg300", 40, s);
 }
 
 START_TEST(test_bundles)
@@ -85,7 +96,7 @@ START_TEST(test_bundles)
 
 	for (int i = 0; i < 10; i++)
 		healthy(w, i * 10, 40);
-	ck_assert_uint_eq(promises_count(w->p), 10);
+	ck_assert_uint_eq(promises_count(w->p), 13);
 	for (size_t i = 0; i < promises_count(w->p); i++) {
 		info = world_info(w, i);
 		ck_assert_msg(info.assessment == KITH_KEPT, "%s %s is %s: %s", info.name, info.promiser, assessment_name(info.assessment),
