@@ -16,6 +16,7 @@ include plugins/vmem/local.mk
 include plugins/uptime/local.mk
 include plugins/pressure/local.mk
 include plugins/exec/local.mk
+include plugins/file/local.mk
 include plugins/template/local.mk
 
 # Benchmark of the plugins that sample: `make bench-plugins`

@@ -206,6 +206,7 @@ static void sub_tell_present(struct file_sub *sub)
 		}
 		return;
 	}
+	sub_tell(sub, KITH_FILE_ADDED, "");
 	dir = opendir(path);
 	if (!dir)
 		return;
@@ -243,6 +244,8 @@ static void sub_event(struct file_source *s, struct file_sub *sub, const struct 
 			sub_move(s, sub, false);
 		return;
 	}
+	if (!*name && !sub->name && (e->mask & IN_ATTRIB))
+		sub_tell(sub, KITH_FILE_ATTR, "");
 	if (!*name || (sub->name && strcmp(sub->name, name)))
 		return;
 	if (e->mask & (IN_CREATE | IN_MOVED_TO))

@@ -24,7 +24,8 @@ void file_source_free(struct file_source *s);
  * directory). A
  * directory that is missing is followed by the nearest ancestor that exists, and watched when it appears: what it
  * holds by then is told
- * as ADDED and CHANGED. A directory that goes away is told as REMOVED with an empty name, and followed again.
+ * as ADDED and CHANGED, after an ADDED with an empty name for itself. A directory that goes away is told as REMOVED with an
+ * empty name, and followed again; its own owner, mode and times are ATTR with an empty name.
  * What comes complete (renamed in, linked in) is ADDED and CHANGED: one who wants whole files subscribes CHANGED and
  * REMOVED alone.
  * An ancestor that is renamed while the directory exists goes unnoticed.
