@@ -17,6 +17,7 @@ include plugins/uptime/local.mk
 include plugins/pressure/local.mk
 include plugins/exec/local.mk
 include plugins/file/local.mk
+include plugins/textfile/local.mk
 include plugins/template/local.mk
 
 # Benchmark of the plugins that sample: `make bench-plugins`

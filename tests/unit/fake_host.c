@@ -74,6 +74,8 @@ int fake_host_start(struct fake_host *f)
 
 	if (f->started)
 		die("started already");
+	for (uint32_t k = 0; k < f->n_families; k++)
+		fake_family_free(f->families[k].own);
 	f->n_families = 0;
 	for (uint32_t k = 0; k < f->plugin->n_families; k++)
 		fake_family_append(f, &f->plugin->families[k]);
@@ -140,6 +142,8 @@ void fake_host_free(struct fake_host *f)
 	}
 	for (size_t k = 0; k < FAKE_RECORDS_MAX; k++)
 		free(f->records[k]);
+	for (uint32_t k = 0; k < f->n_families; k++)
+		fake_family_free(f->families[k].own);
 	free(f->instances);
 	free(f->families);
 	free(f->last_log);

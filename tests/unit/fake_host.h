@@ -26,7 +26,8 @@
 #define FAKE_RECORDS_MAX 64
 
 struct fake_family {
-	const struct kith_family *family; /* the plugin's own: not copied */
+	const struct kith_family *family; /* of the descriptor: the plugin's own; declared later: a copy */
+	struct kith_family *own;          /* that copy */
 	uint32_t n_instances;             /* that live */
 	uint32_t max_instances;           /* 0: no cap */
 };

@@ -95,6 +95,7 @@ static inline struct fake_host *fake(const struct kith_host *h)
 /* fake_table.c: all but the watches, work and spawn */
 void fake_table_calls(struct kith_host *h);
 void fake_family_append(struct fake_host *f, const struct kith_family *family);
+void fake_family_free(struct kith_family *family); /* may be NULL */
 struct fake_instance *fake_instance_by_id(const struct fake_host *f, kith_id id, uint32_t *ret_metric);
 
 /* fake_watch.c: those, and firing them */

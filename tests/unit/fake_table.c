@@ -26,6 +26,47 @@ void fake_family_append(struct fake_host *f, const struct kith_family *family)
 	f->families[f->n_families++] = (struct fake_family){ .family = family };
 }
 
+static const char *copied(const char *text)
+{
+	return text ? must(strdup(text)) : NULL;
+}
+
+/* With all its texts, as kithd does: the plugin may forget its own. Freed with the host. */
+static struct kith_family *family_copy(const struct kith_family *family)
+{
+	struct kith_family *c = must(malloc(sizeof(*c)));
+	struct kith_metric *m = must(calloc(family->n_metrics, sizeof(*m)));
+
+	*c = *family;
+	c->name = copied(family->name);
+	c->help = copied(family->help);
+	c->instance = copied(family->instance);
+	for (uint32_t i = 0; i < family->n_metrics; i++) {
+		m[i] = family->metrics[i]; /* states are the plugin's own */
+		m[i].name = copied(m[i].name);
+		m[i].unit = copied(m[i].unit);
+		m[i].help = copied(m[i].help);
+	}
+	c->metrics = m;
+	return c;
+}
+
+void fake_family_free(struct kith_family *family)
+{
+	for (uint32_t i = 0; family && i < family->n_metrics; i++) {
+		free((void *)(uintptr_t)family->metrics[i].name);
+		free((void *)(uintptr_t)family->metrics[i].unit);
+		free((void *)(uintptr_t)family->metrics[i].help);
+	}
+	if (!family)
+		return;
+	free((void *)(uintptr_t)family->metrics);
+	free((void *)(uintptr_t)family->name);
+	free((void *)(uintptr_t)family->help);
+	free((void *)(uintptr_t)family->instance);
+	free(family);
+}
+
 static int do_declare(const struct kith_host *h, const struct kith_family *family, uint32_t *ret_number)
 {
 	struct fake_host *f = fake(h);
@@ -33,7 +74,8 @@ static int do_declare(const struct kith_host *h, const struct kith_family *famil
 	for (uint32_t i = 0; i < f->n_families; i++)
 		if (!strcmp(f->families[i].family->name, family->name))
 			return -EEXIST;
-	fake_family_append(f, family);
+	fake_family_append(f, family_copy(family));
+	f->families[f->n_families - 1].own = (struct kith_family *)(uintptr_t)f->families[f->n_families - 1].family;
 	if (ret_number)
 		*ret_number = f->n_families - 1;
 	return 0;
