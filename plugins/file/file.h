@@ -81,6 +81,7 @@ struct item {
 	bool hash_due, list_due, listed;
 	bool hashed;                /* `digest` is of what it holds now */
 	bool has_digest, has_right;
+	struct look hashed_of;      /* what it was then */
 	bool expected;              /* `right` was written by somebody, and is not what it was at the start */
 	unsigned char digest[DIGEST], right[DIGEST];
 	unsigned tries;             /* times in a row that it changed while it was read */
@@ -94,6 +95,7 @@ void item_dirty(struct item *i);
 /* Looks at it and puts what it finds; may free it */
 void item_look(struct item *i);
 int item_watch(struct item *i);
+bool look_same(const struct look *a, const struct look *b); /* the same file with the same content */
 /* An option names it, or somebody does, or no longer does */
 int item_name(struct files *f, const char *path, bool named);
 

@@ -64,6 +64,11 @@ static int look(const struct files *f, const char *path, struct look *ret)
 	return 0;
 }
 
+bool look_same(const struct look *a, const struct look *b)
+{
+	return a->size == b->size && a->mtime == b->mtime && a->ctime == b->ctime && a->ino == b->ino && a->dev == b->dev;
+}
+
 /* 0644 as 644: what people write */
 static unsigned mode_digits(unsigned mode)
 {
@@ -398,7 +403,7 @@ static void denied(struct item *i, int error)
 /* Reading it again is due: its content may be another one. */
 static void follow_up(struct item *i, const struct look *l, bool content)
 {
-	if (i->hash && l->exists && l->type == TYPE_FILE && (content || !i->hashed))
+	if (i->hash && l->exists && l->type == TYPE_FILE && (!i->hashed || !look_same(&i->hashed_of, l)))
 		i->hash_due = true;
 	if (!l->exists)
 		i->hash_due = i->list_due = false;
@@ -426,8 +431,7 @@ void item_look(struct item *i)
 	if (i->denied)
 		f->n_denied--;
 	i->denied = false;
-	content = l.exists && (!before.exists || before.size != l.size || before.mtime != l.mtime || before.ctime != l.ctime ||
-	                       before.ino != l.ino || before.dev != l.dev);
+	content = l.exists && (!before.exists || !look_same(&before, &l));
 	if (i->known ? before.exists != l.exists || l.exists : l.exists && i->born)
 		tell(i, &before, &l);
 	if (i->known && (before.exists != l.exists || (l.exists && (before.size != l.size || before.mtime != l.mtime || before.ino != l.ino))))

@@ -61,11 +61,6 @@ static void of_stat(struct look *l, const struct stat *st)
 	l->dev = st->st_dev;
 }
 
-static bool same_look(const struct look *a, const struct look *b)
-{
-	return a->size == b->size && a->mtime == b->mtime && a->ctime == b->ctime && a->ino == b->ino && a->dev == b->dev;
-}
-
 static int read_all(struct job *j, int fd)
 {
 	unsigned char *block = malloc(BLOCK);
@@ -125,7 +120,7 @@ static int do_hash(struct job *j)
 	if (r == 0 && stat(j->real, &st) < 0)
 		r = -errno;
 	of_stat(&after, &st);
-	if (r == 0 && !same_look(&j->look, &after))
+	if (r == 0 && !look_same(&j->look, &after))
 		r = -EAGAIN;
 	close(fd);
 	return r;
@@ -219,6 +214,10 @@ static void hash_done(struct item *i, const struct job *j, int result)
 	i->has_right = i->has_digest = true;
 	memcpy(i->digest, j->digest, DIGEST);
 	i->hashed = true;
+	i->hashed_of = j->look;
+	/* An event that came meanwhile may have been of what was read. */
+	if (look_same(&i->last, &j->look))
+		i->hash_due = false;
 	f->h->put(f->h, i->id + CONTENT, memcmp(i->digest, i->right, DIGEST) ? CONTENT_CHANGED : CONTENT_SAME);
 }
 

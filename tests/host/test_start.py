@@ -9,9 +9,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import (BUNDLES, DEADLINE, KITHD, TEST_PLUGINS, Skip, Suite, environment, sanitized, wait_for)  # noqa: E402
+from kithtest import (BUNDLES, DEADLINE, KITHD, PLUGINS, TEST_PLUGINS, Skip, Suite, environment, sanitized, wait_for)  # noqa: E402
 
-BASE = {"cpu", "memory", "load", "interface", "disk", "df", "processes", "swap", "vmem", "uptime", "kith", "exec"}
+BASE = {"kith"} | {name[:-3] for name in os.listdir(PLUGINS) if name.endswith(".so")}
+assert BASE > {"cpu", "memory", "load", "interface", "disk", "df", "processes", "swap", "vmem", "uptime", "exec", "file", "textfile"}, BASE
 SOON = 1.0 if not sanitized() else 5.0  # looking for leaks takes its time
 
 suite = Suite()
