@@ -18,6 +18,7 @@ include plugins/pressure/local.mk
 include plugins/exec/local.mk
 include plugins/file/local.mk
 include plugins/textfile/local.mk
+include plugins/service/local.mk
 include plugins/template/local.mk
 
 # Benchmark of the plugins that sample: `make bench-plugins`

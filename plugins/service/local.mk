@@ -1,0 +1,23 @@
+# plugins/service. systemd is heard through libsystemd, which this plugin alone is linked with; --without-libsystemd leaves it out.
+SERVICE_SOURCES = \
+	plugins/service/service.c \
+	plugins/service/service.h \
+	plugins/service/supervise.c \
+	plugins/service/unit.c \
+	plugins/service/words.c \
+	plugins/service/words.h
+if LIBSYSTEMD
+SERVICE_SOURCES += \
+	plugins/service/bus.c \
+	plugins/service/systemd.c \
+	plugins/service/systemd.h
+else
+SERVICE_SOURCES += plugins/service/without_systemd.c
+endif
+EXTRA_DIST += plugins/service/README
+plugin_PROGRAMS += plugins/service.so
+plugins_service_so_SOURCES = $(SERVICE_SOURCES)
+plugins_service_so_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+plugins_service_so_CFLAGS = $(PLUGIN_CFLAGS) $(LIBSYSTEMD_CFLAGS)
+plugins_service_so_LDFLAGS = $(SO_LINK)
+plugins_service_so_LDADD = $(LIBSYSTEMD_LIBS)
