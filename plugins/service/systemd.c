@@ -114,7 +114,7 @@ struct property {
 	enum metric metric;
 };
 
-enum { P_ACTIVE, P_SUB, P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS, P_ENABLED, N_PROPERTIES };
+enum { P_ACTIVE, P_SUB, P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS, N_PROPERTIES };
 static const struct property properties[N_PROPERTIES] = {
 	[P_ACTIVE] = { "ActiveState", 's', METRIC_STATE },
 	[P_SUB] = { "SubState", 's', METRIC_SUBSTATE },
@@ -124,11 +124,10 @@ static const struct property properties[N_PROPERTIES] = {
 	[P_RESTARTS] = { "NRestarts", 'u', METRIC_RESTARTS },
 	[P_CODE] = { "ExecMainCode", 'i', METRIC_SIGNAL },
 	[P_STATUS] = { "ExecMainStatus", 'i', METRIC_EXIT_STATUS },
-	[P_ENABLED] = { "UnitFileState", 's', METRIC_ENABLED },
 };
-/* What the list of units does not have; UnitFileState of new ones alone */
-static const uint8_t details[] = { P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS, P_ENABLED };
-#define IS_UNIT(p) ((p) == P_SINCE || (p) == P_ENABLED)
+/* What the list of units does not have */
+static const uint8_t details[] = { P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS };
+#define IS_UNIT(p) ((p) == P_SINCE)
 
 /* What was read of one unit: NAN is not there */
 struct news {
@@ -137,7 +136,7 @@ struct news {
 
 static const char *const *words_of(unsigned p)
 {
-	return p == P_ACTIVE ? state_words : p == P_SUB ? substate_words : p == P_RESULT ? result_words : enabled_words;
+	return p == P_ACTIVE ? state_words : p == P_SUB ? substate_words : result_words;
 }
 
 static int value_read(sd_bus_message *m, unsigned p, double *ret_value)
@@ -185,7 +184,7 @@ static void set_exit(struct service *s, struct unit *u, double status)
 
 static void apply(struct service *s, struct unit *u, const struct news *n)
 {
-	static const uint8_t plain[] = { P_SUB, P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_ENABLED };
+	static const uint8_t plain[] = { P_SUB, P_SINCE, P_RESULT, P_MAIN, P_RESTARTS };
 
 	unit_set(s, u, METRIC_STATE, n->v[P_ACTIVE]);
 	for (size_t i = 0; i < sizeof(plain); i++)
@@ -256,8 +255,6 @@ static int fill_details(struct systemd *y)
 		for (size_t i = 0; r >= 0 && i < sizeof(details); i++) {
 			if (!IS_UNIT(details[i]) && !is_service(u->name))
 				continue;
-			if (details[i] == P_ENABLED && !isnan(u->values[METRIC_ENABLED]))
-				continue;
 			r = ask_detail(y, u, details[i]);
 		}
 		if (r < 0)
@@ -277,8 +274,6 @@ static void take_detail(struct systemd *y, struct asked *a, sd_bus_message *m)
 		y->details_out--;
 	if (!u || !u->known || sd_bus_message_is_method_error(m, NULL) || value_read(m, a->detail, &value) < 0)
 		return;
-	if (a->detail == P_ENABLED)
-		u->file = !isnan(value) && strcmp(enabled_words[(size_t)value], "transient") != 0;
 	if (a->detail == P_CODE)
 		u->code = (int)value;
 	else if (a->detail == P_STATUS)
@@ -289,6 +284,23 @@ static void take_detail(struct systemd *y, struct asked *a, sd_bus_message *m)
 	y->s->quiet = true;
 	unit_tell(y->s, u);
 	y->s->quiet = quiet;
+}
+
+/* Without loading it */
+static int ask_file_state(struct systemd *y, struct unit *u)
+{
+	sd_bus_message *m = NULL;
+	int r = manager_call(y, "GetUnitFileState", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", u->name);
+	if (r < 0) {
+		sd_bus_message_unref(m);
+		return r;
+	}
+	r = ask_take(y, m, ASK_FILE_STATE, u->name, 0);
+	u->file_asked = r >= 0;
+	return r;
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------ */
@@ -340,11 +352,14 @@ static void take_listed(struct systemd *y, const struct listed *l)
 		unit_record(s, u, KITH_INFO, "appeared", text);
 	}
 	unit_tell(s, u);
-	/* Of one that does nothing there is nothing more to know, but of one that is new where it comes from */
-	if (state != STATE_INACTIVE || (new && y->synced)) {
-		u->details = true;
-		y->details_left = true;
-	}
+	/*
+	 * Of one that does nothing there is nothing more to know; and to ask for a property of a unit that is being unloaded would load
+	 * it again.
+	 */
+	if (state != STATE_INACTIVE)
+		u->details = y->details_left = true;
+	if (new && y->synced && !u->file_asked && ask_file_state(y, u) < 0)
+		bus_lose(y, "no memory");
 }
 
 static int take_list(struct systemd *y, sd_bus_message *m)
@@ -371,7 +386,7 @@ static void unit_unloaded(struct systemd *y, struct unit *u)
 	char text[NAME_MAX_LENGTH + 40];
 
 	u->seen = false;
-	if (u->file && (u->n_wanted || !is_template_instance(u->name))) {
+	if (u->file_asked || (u->file && (u->n_wanted || !is_template_instance(u->name)))) {
 		unit_set(s, u, METRIC_STATE, STATE_INACTIVE);
 		unit_set(s, u, METRIC_SUBSTATE, SUB_DEAD);
 		unit_set(s, u, METRIC_PID, 0);
@@ -413,37 +428,30 @@ static int take_files(struct systemd *y, sd_bus_message *m)
 	return r;
 }
 
-static int ask_file_state(struct systemd *y, const struct unit *u)
-{
-	sd_bus_message *m = NULL;
-	int r = manager_call(y, "GetUnitFileState", &m);
-
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", u->name);
-	if (r < 0) {
-		sd_bus_message_unref(m);
-		return r;
-	}
-	return ask_take(y, m, ASK_FILE_STATE, u->name, 0);
-}
-
-/* Somebody names a unit that is not loaded: is it there at all? */
+/* Of one that is new, or that somebody names and that is not loaded: is there a file? */
 static void take_file_state(struct systemd *y, struct asked *a, sd_bus_message *m)
 {
 	struct unit *u = unit_find(y->s, a->name, strlen(a->name));
-	const char *state;
+	const char *state = "";
+	bool file = !sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "s", &state) > 0;
 
-	if (!u || u->known || !u->n_wanted || sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "s", &state) <= 0)
+	if (!u)
 		return;
-	u->file = true;
-	u->supervisor = SYSTEMD;
-	unit_set(y->s, u, METRIC_STATE, STATE_INACTIVE);
-	unit_set(y->s, u, METRIC_SUBSTATE, SUB_DEAD);
-	unit_set(y->s, u, METRIC_LOAD, strncmp(state, "masked", 6) ? LOAD_LOADED : LOAD_MASKED);
-	unit_set(y->s, u, METRIC_ENABLED, word_index(enabled_words, state));
-	unit_set(y->s, u, METRIC_PID, 0);
-	unit_begin(y->s, u);
-	unit_tell(y->s, u);
+	u->file_asked = false;
+	u->file = file && strcmp(state, "transient") != 0;
+	if (file && (u->known || u->n_wanted))
+		unit_set(y->s, u, METRIC_ENABLED, word_index(enabled_words, state));
+	if (u->known && u->supervisor == SYSTEMD && !u->seen) {
+		unit_unloaded(y, u);
+	} else if (!u->known && u->n_wanted && u->file) {
+		u->supervisor = SYSTEMD;
+		unit_set(y->s, u, METRIC_STATE, STATE_INACTIVE);
+		unit_set(y->s, u, METRIC_SUBSTATE, SUB_DEAD);
+		unit_set(y->s, u, METRIC_LOAD, strncmp(state, "masked", 6) ? LOAD_LOADED : LOAD_MASKED);
+		unit_set(y->s, u, METRIC_PID, 0);
+		unit_begin(y->s, u);
+		unit_tell(y->s, u);
+	}
 }
 
 /* Both lists have been read: what is in neither is gone. */
@@ -548,11 +556,13 @@ static int on_answer(sd_bus_message *m, void *user, sd_bus_error *error)
 
 /* ---- new units -------------------------------------------------------------------------------------------------- */
 
-/* By patterns: by name it would load what was unloaded meanwhile, which makes it new again. */
+/*
+ * By patterns: by name it would load what was unloaded meanwhile, which makes it new again. A unit's name has nothing in it that is
+ * special in a pattern: systemd takes a backslash as it is.
+ */
 static void fill_fresh(struct systemd *y)
 {
 	sd_bus_message *m = NULL;
-	char glob[2 * NAME_MAX_LENGTH + 2];
 	int r;
 
 	if (!y->n_fresh || y->asking || y->listing || y->reloading || !y->synced)
@@ -563,8 +573,7 @@ static void fill_fresh(struct systemd *y)
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "s");
 	for (uint32_t i = 0; r >= 0 && i < y->n_fresh; i++)
-		if (name_quoted(y->fresh[i], glob, sizeof(glob)))
-			r = sd_bus_message_append(m, "s", glob);
+		r = sd_bus_message_append(m, "s", y->fresh[i]);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	y->n_fresh = 0;
@@ -634,8 +643,6 @@ static int on_changed(struct systemd *y, sd_bus_message *m)
 	}
 	if (r < 0)
 		return r;
-	if (!generic && n.v[P_RESULT] >= 0)
-		u->details = false; /* all of it stood here */
 	apply(y->s, u, &n);
 	/* systemd tells of the service first, of the unit after: now all is known of this change. */
 	if (generic)
@@ -789,8 +796,11 @@ int systemd_opened(struct systemd *y)
 		FROM_SYSTEMD ",path_namespace='" MANAGER_PATH "/unit',member='PropertiesChanged',arg0='" NAME ".Unit'",
 		FROM_SYSTEMD ",path_namespace='" MANAGER_PATH "/unit',member='PropertiesChanged',arg0='" NAME ".Service'",
 	};
+	struct unit *u, *next;
 	int r = 0;
 
+	HASH_ITER(hh, y->s->units, u, next)
+		u->file_asked = false;
 	*y->owner = '\0';
 	y->reloading = y->listing = y->list_again = y->files = y->files_again = y->asking = y->synced = y->details_left = false;
 	y->n_fresh = y->details_out = 0;

@@ -42,13 +42,14 @@ struct unit *unit_get(struct service *s, const char *name, enum supervisor super
 	return u;
 }
 
+/* A backslash stands for itself, as in systemd: unit names have them */
 bool unit_followed(const struct service *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_ignore; i++)
-		if (fnmatch(s->ignore[i], name, 0) == 0)
+		if (fnmatch(s->ignore[i], name, FNM_NOESCAPE) == 0)
 			return false;
 	for (size_t i = 0; i < s->n_globs; i++)
-		if (fnmatch(s->globs[i], name, 0) == 0)
+		if (fnmatch(s->globs[i], name, FNM_NOESCAPE) == 0)
 			return true;
 	return false;
 }
@@ -216,15 +217,25 @@ static void why_text(const struct unit *u, char *text, size_t size)
 	}
 }
 
-static void tell_state(struct service *s, const struct unit *u, double was)
+/* `counted`: a restart was counted for it, and yet it has failed: systemd did not start it any more. The result is still that of its last run. */
+static void tell_failed(struct service *s, const struct unit *u, bool counted)
+{
+	char text[NAME_MAX_LENGTH + 260], why[128];
+	bool limit = u->values[METRIC_RESULT] == RESULT_START_LIMIT;
+
+	why_text(u, why, sizeof(why));
+	snprintf(text, sizeof(text), "%s failed: %s%s", u->name, why,
+	         counted && !limit ? "; it is not started again, since it was too often in a short time (start limit)" : "");
+	unit_record(s, u, KITH_ERR, limit || counted ? "start_limit" : "crash", text);
+}
+
+static void tell_state(struct service *s, const struct unit *u, double was, bool again)
 {
 	double now = u->values[METRIC_STATE];
-	char text[NAME_MAX_LENGTH + 200], why[128];
+	char text[NAME_MAX_LENGTH + 200];
 
 	if (now == STATE_FAILED) {
-		why_text(u, why, sizeof(why));
-		snprintf(text, sizeof(text), "%s failed: %s", u->name, why);
-		unit_record(s, u, KITH_ERR, u->values[METRIC_RESULT] == RESULT_START_LIMIT ? "start_limit" : "crash", text);
+		tell_failed(s, u, again);
 	} else if (now == STATE_INACTIVE && was != STATE_FAILED) {
 		bool ran = was == STATE_ACTIVATING && u->values[METRIC_RESULT] == RESULT_SUCCESS;
 
@@ -256,13 +267,13 @@ void unit_tell(struct service *s, struct unit *u)
 	if (!isnan(was) && u->id != KITH_ID_NONE) {
 		if (waits && u->said_sub != SUB_AUTO_RESTART)
 			tell_crash(s, u);
-		if (again) {
+		if (again && u->values[METRIC_STATE] != STATE_FAILED) {
 			snprintf(text, sizeof(text), "%s is started again by %s, %.0f restart%s up to now", u->name, by[u->supervisor], restarts,
 			         restarts == 1 ? "" : "s");
 			unit_record(s, u, KITH_NOTICE, "restart", text);
 		}
 		if (was != u->values[METRIC_STATE])
-			tell_state(s, u, was);
+			tell_state(s, u, was, again);
 	}
 	u->said_state = u->values[METRIC_STATE];
 	u->said_sub = u->values[METRIC_SUBSTATE];

@@ -67,21 +67,6 @@ size_t path_unit(const char *path, char *name, size_t size)
 	return n;
 }
 
-bool name_quoted(const char *name, char *glob, size_t size)
-{
-	size_t n = 0;
-
-	for (; *name; name++) {
-		if (n + 3 > size)
-			return false;
-		if (strchr("\\*?[", *name))
-			glob[n++] = '\\';
-		glob[n++] = *name;
-	}
-	glob[n] = '\0';
-	return true;
-}
-
 /* ---- status files ----------------------------------------------------------------------------------------------- */
 
 static uint64_t number(const unsigned char *p, int n)

@@ -24,9 +24,6 @@ double word_index(const char *const *words, const char *word);
  */
 size_t path_unit(const char *path, char *name, size_t size);
 
-/* A glob that matches `name` alone. false: it does not fit */
-bool name_quoted(const char *name, char *glob, size_t size);
-
 /* ---- s6 and runit ---- */
 
 /* What supervise/status says */
