@@ -21,3 +21,5 @@ plugins_service_so_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 plugins_service_so_CFLAGS = $(PLUGIN_CFLAGS) $(LIBSYSTEMD_CFLAGS)
 plugins_service_so_LDFLAGS = $(SO_LINK)
 plugins_service_so_LDADD = $(LIBSYSTEMD_LIBS)
+
+dist_promises_DATA += promises/bundles/services.promise

@@ -48,6 +48,8 @@ struct unit {
 	bool details;            /* systemd: result, restarts and the like are to be asked for */
 	double values[N_METRICS]; /* NAN: not known */
 	double said_restarts, said_sub, said_state; /* when the last record was made */
+	uint32_t exec_pid, said_exec_pid, restart_pid; /* systemd: the process of the last run; when that was told; when a restart was counted */
+	bool restarting;         /* a restart was counted, and it does not run yet */
 	char name[];
 };
 

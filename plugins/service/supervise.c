@@ -35,6 +35,7 @@ struct served {
 	struct kith_watch *fifo_watch, *control_watch, *status_watch;
 	int64_t pid;         /* by the last status */
 	bool was_up, gave_up, seen, log;
+	bool ran;            /* it was started since the last look, by the fifo */
 	double restarts;
 	int error;           /* why its status cannot be read */
 	char name[];
@@ -86,6 +87,8 @@ static int on_fifo(int fd, uint32_t events, void *user)
 	for (int i = 0; i < READS_MAX && (n = read(fd, bytes, sizeof(bytes))) > 0; i++) {
 		unsigned now = ftrig_parse(bytes, (size_t)n);
 
+		if (now & FTRIG_STARTED)
+			v->ran = true;
 		if (now & FTRIG_STARTED)
 			v->gave_up = false;
 		if (now & FTRIG_GAVE_UP)
@@ -195,7 +198,7 @@ static void served_put(struct served *v, const struct status *st)
 
 	if (st->pid)
 		v->gave_up = false;
-	if (ended && st->has_wait) {
+	if (st->has_wait && (ended || (!st->pid && (v->ran || st->wait)))) {
 		unit_set(s, u, METRIC_RESULT, status_result(st->wait));
 		unit_set(s, u, METRIC_EXIT_STATUS, WIFEXITED(st->wait) ? WEXITSTATUS(st->wait) : 0);
 		unit_set(s, u, METRIC_SIGNAL, WIFSIGNALED(st->wait) ? WTERMSIG(st->wait) : 0);
@@ -210,6 +213,7 @@ static void served_put(struct served *v, const struct status *st)
 		v->restarts++;
 	v->was_up = st->pid || st->finishing ? st->want_up : v->was_up && st->want_up;
 	v->pid = st->pid;
+	v->ran = false;
 	status_state(st, v->scan->kind == S6 && is_in(v, "notification-fd"), v->gave_up, &state, &sub);
 	unit_set(s, u, METRIC_STATE, state);
 	unit_set(s, u, METRIC_SUBSTATE, sub);
@@ -445,20 +449,20 @@ static void scan_note(struct service *s)
 
 	*text = '\0';
 	DL_FOREACH(s->scans, c) {
-		uint32_t supervised = 0, refused = 0;
-		const char *why = "";
+		uint32_t refused = 0;
+		int error = c->error;
 		struct served *v;
 
 		DL_FOREACH(c->all, v) {
-			supervised += v->unit != NULL;
 			refused += v->error != 0;
-			if (v->error)
-				why = strerror(v->error);
+			error = v->error ? v->error : error;
 		}
 		if (used < size)
-			used += (size_t)snprintf(text + used, size - used, "%s%s: %u of %s", used ? "; " : "", kinds[c->kind], supervised, c->path);
-		if (used < size && (c->error || refused))
-			used += (size_t)snprintf(text + used, size - used, " (%u not to be read: %s)", refused, c->error ? strerror(c->error) : why);
+			used += (size_t)snprintf(text + used, size - used, "%s%s: %s", used ? "; " : "", kinds[c->kind], c->path);
+		if (used < size && refused)
+			used += (size_t)snprintf(text + used, size - used, " (%u of %u not to be read: %s)", refused, c->n, strerror(error));
+		else if (used < size && error)
+			used += (size_t)snprintf(text + used, size - used, " (%s)", strerror(error));
 	}
 	service_note(s);
 }

@@ -114,7 +114,7 @@ struct property {
 	enum metric metric;
 };
 
-enum { P_ACTIVE, P_SUB, P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS, N_PROPERTIES };
+enum { P_ACTIVE, P_SUB, P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS, P_EXEC, N_PROPERTIES };
 static const struct property properties[N_PROPERTIES] = {
 	[P_ACTIVE] = { "ActiveState", 's', METRIC_STATE },
 	[P_SUB] = { "SubState", 's', METRIC_SUBSTATE },
@@ -124,9 +124,10 @@ static const struct property properties[N_PROPERTIES] = {
 	[P_RESTARTS] = { "NRestarts", 'u', METRIC_RESTARTS },
 	[P_CODE] = { "ExecMainCode", 'i', METRIC_SIGNAL },
 	[P_STATUS] = { "ExecMainStatus", 'i', METRIC_EXIT_STATUS },
+	[P_EXEC] = { "ExecMainPID", 'u', N_METRICS },
 };
 /* What the list of units does not have */
-static const uint8_t details[] = { P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS };
+static const uint8_t details[] = { P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS, P_EXEC };
 #define IS_UNIT(p) ((p) == P_SINCE)
 
 /* What was read of one unit: NAN is not there */
@@ -191,6 +192,8 @@ static void apply(struct service *s, struct unit *u, const struct news *n)
 		unit_set(s, u, properties[plain[i]].metric, n->v[plain[i]]);
 	if (!isnan(n->v[P_CODE]))
 		u->code = (int)n->v[P_CODE];
+	if (!isnan(n->v[P_EXEC]))
+		u->exec_pid = (uint32_t)n->v[P_EXEC];
 	set_exit(s, u, n->v[P_STATUS]);
 }
 
@@ -276,6 +279,8 @@ static void take_detail(struct systemd *y, struct asked *a, sd_bus_message *m)
 		return;
 	if (a->detail == P_CODE)
 		u->code = (int)value;
+	else if (a->detail == P_EXEC)
+		u->exec_pid = (uint32_t)value;
 	else if (a->detail == P_STATUS)
 		set_exit(y->s, u, value);
 	else

@@ -100,6 +100,8 @@ void unit_drop(struct service *s, struct unit *u)
 {
 	u->known = u->file = u->details = false;
 	u->code = 0;
+	u->restarting = false;
+	u->exec_pid = u->said_exec_pid = 0;
 	unit_end(s, u);
 	for (int i = 0; i < N_METRICS; i++)
 		u->values[i] = NAN;
@@ -217,27 +219,32 @@ static void why_text(const struct unit *u, char *text, size_t size)
 	}
 }
 
-/* `counted`: a restart was counted for it, and yet it has failed: systemd did not start it any more. The result is still that of its last run. */
-static void tell_failed(struct service *s, const struct unit *u, bool counted)
+/* It failed without having run again: systemd did not start it any more, though the result is still that of its last run. */
+static bool hit_limit(const struct unit *u)
 {
-	char text[NAME_MAX_LENGTH + 260], why[128];
-	bool limit = u->values[METRIC_RESULT] == RESULT_START_LIMIT;
-
-	why_text(u, why, sizeof(why));
-	snprintf(text, sizeof(text), "%s failed: %s%s", u->name, why,
-	         counted && !limit ? "; it is not started again, since it was too often in a short time (start limit)" : "");
-	unit_record(s, u, KITH_ERR, limit || counted ? "start_limit" : "crash", text);
+	return u->values[METRIC_RESULT] == RESULT_START_LIMIT || (u->restarting && u->exec_pid == u->restart_pid);
 }
 
-static void tell_state(struct service *s, const struct unit *u, double was, bool again)
+static void tell_failed(struct service *s, const struct unit *u)
+{
+	char text[NAME_MAX_LENGTH + 260], why[128];
+	bool limit = hit_limit(u);
+
+	why_text(u, why, sizeof(why));
+	snprintf(text, sizeof(text), "%s failed: %s%s", u->name, why, limit && u->values[METRIC_RESULT] != RESULT_START_LIMIT ?
+	         "; it is not started again, since it was too often in a short time (start limit)" : "");
+	unit_record(s, u, KITH_ERR, limit ? "start_limit" : "crash", text);
+}
+
+static void tell_state(struct service *s, const struct unit *u, double was)
 {
 	double now = u->values[METRIC_STATE];
 	char text[NAME_MAX_LENGTH + 200];
 
 	if (now == STATE_FAILED) {
-		tell_failed(s, u, again);
-	} else if (now == STATE_INACTIVE && was != STATE_FAILED) {
-		bool ran = was == STATE_ACTIVATING && u->values[METRIC_RESULT] == RESULT_SUCCESS;
+		tell_failed(s, u);
+	} else if (now == STATE_INACTIVE && was != STATE_FAILED && !u->restarting) {
+		bool ran = was == STATE_ACTIVATING && u->values[METRIC_RESULT] == RESULT_SUCCESS && u->said_sub != SUB_AUTO_RESTART;
 
 		snprintf(text, sizeof(text), "%s %s", u->name, ran ? "ran and ended well" : "stopped");
 		unit_record(s, u, KITH_INFO, ran ? "end" : "stop", text);
@@ -247,37 +254,51 @@ static void tell_state(struct service *s, const struct unit *u, double was, bool
 	}
 }
 
+/* systemd passes through "failed" on the way to the next start: then it has been told already */
 static void tell_crash(struct service *s, const struct unit *u)
 {
 	char text[NAME_MAX_LENGTH + 200], why[128];
 	bool clean = u->values[METRIC_RESULT] == RESULT_SUCCESS;
 
+	if (u->said_state == STATE_FAILED)
+		return;
 	why_text(u, why, sizeof(why));
 	snprintf(text, sizeof(text), "%s ended by itself: %s; %s starts it again", u->name, clean ? "without an error" : why, by[u->supervisor]);
 	unit_record(s, u, KITH_WARNING, clean ? "exit" : "crash", text);
 }
 
-void unit_tell(struct service *s, struct unit *u)
+static void tell_restart(struct service *s, struct unit *u)
 {
-	double was = u->said_state, restarts = u->values[METRIC_RESTARTS];
-	bool waits = u->values[METRIC_SUBSTATE] == SUB_AUTO_RESTART;
-	bool again = restarts > u->said_restarts; /* false with a NAN */
+	double restarts = u->values[METRIC_RESTARTS];
 	char text[NAME_MAX_LENGTH + 80];
 
+	u->restarting = true;
+	u->restart_pid = u->said_exec_pid;
+	if (u->values[METRIC_STATE] == STATE_FAILED)
+		return;
+	snprintf(text, sizeof(text), "%s is started again by %s, %.0f restart%s up to now", u->name, by[u->supervisor], restarts,
+	         restarts == 1 ? "" : "s");
+	unit_record(s, u, KITH_NOTICE, "restart", text);
+}
+
+void unit_tell(struct service *s, struct unit *u)
+{
+	double was = u->said_state;
+
 	if (!isnan(was) && u->id != KITH_ID_NONE) {
-		if (waits && u->said_sub != SUB_AUTO_RESTART)
+		if (u->values[METRIC_SUBSTATE] == SUB_AUTO_RESTART && u->said_sub != SUB_AUTO_RESTART)
 			tell_crash(s, u);
-		if (again && u->values[METRIC_STATE] != STATE_FAILED) {
-			snprintf(text, sizeof(text), "%s is started again by %s, %.0f restart%s up to now", u->name, by[u->supervisor], restarts,
-			         restarts == 1 ? "" : "s");
-			unit_record(s, u, KITH_NOTICE, "restart", text);
-		}
+		if (u->values[METRIC_RESTARTS] > u->said_restarts) /* false with a NAN */
+			tell_restart(s, u);
 		if (was != u->values[METRIC_STATE])
-			tell_state(s, u, was, again);
+			tell_state(s, u, was);
 	}
+	if (u->values[METRIC_STATE] == STATE_ACTIVE || u->values[METRIC_STATE] == STATE_FAILED)
+		u->restarting = false;
 	u->said_state = u->values[METRIC_STATE];
 	u->said_sub = u->values[METRIC_SUBSTATE];
-	u->said_restarts = restarts;
+	u->said_restarts = u->values[METRIC_RESTARTS];
+	u->said_exec_pid = u->exec_pid;
 }
 
 void service_note(struct service *s)
