@@ -23,3 +23,23 @@ plugins_service_so_LDFLAGS = $(SO_LINK)
 plugins_service_so_LDADD = $(LIBSYSTEMD_LIBS)
 
 dist_promises_DATA += promises/bundles/services.promise
+
+check_PROGRAMS += tests/unit/test_service_words
+TESTS += tests/unit/test_service_words
+tests_unit_test_service_words_SOURCES = tests/unit/test_service_words.c plugins/service/words.c plugins/service/words.h
+tests_unit_test_service_words_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_service_words_LDADD = $(CHECK_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_service
+tests_fuzz_fuzz_service_SOURCES = tests/fuzz/fuzz_service.c plugins/service/words.c plugins/service/words.h
+tests_fuzz_fuzz_service_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"service"'
+if FUZZER
+tests_fuzz_fuzz_service_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_service_SOURCES += tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_service
+endif
+EXTRA_DIST += tests/fuzz/service
+
+TESTS += tests/host/test_service.py
+EXTRA_DIST += tests/host/test_service.py

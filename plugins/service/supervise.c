@@ -87,10 +87,10 @@ static int on_fifo(int fd, uint32_t events, void *user)
 	for (int i = 0; i < READS_MAX && (n = read(fd, bytes, sizeof(bytes))) > 0; i++) {
 		unsigned now = ftrig_parse(bytes, (size_t)n);
 
-		if (now & FTRIG_STARTED)
+		if (now & FTRIG_STARTED) {
 			v->ran = true;
-		if (now & FTRIG_STARTED)
 			v->gave_up = false;
+		}
 		if (now & FTRIG_GAVE_UP)
 			v->gave_up = true;
 		found |= now;
@@ -194,7 +194,8 @@ static void served_put(struct served *v, const struct status *st)
 	struct unit *u = v->unit;
 	enum substate_some sub;
 	enum state state;
-	bool ended = v->pid && st->pid != v->pid;
+	bool ended = v->pid && st->pid != v->pid, was_down = !ended && (u->values[METRIC_STATE] == STATE_INACTIVE ||
+	                                                            u->values[METRIC_STATE] == STATE_FAILED);
 
 	if (st->pid)
 		v->gave_up = false;
@@ -213,10 +214,13 @@ static void served_put(struct served *v, const struct status *st)
 		v->restarts++;
 	v->was_up = st->pid || st->finishing ? st->want_up : v->was_up && st->want_up;
 	v->pid = st->pid;
-	v->ran = false;
 	status_state(st, v->scan->kind == S6 && is_in(v, "notification-fd"), v->gave_up, &state, &sub);
+	/* Told to start, and not begun yet */
+	if (sub == SUB_AUTO_RESTART && was_down && !v->ran)
+		sub = SUB_START;
 	unit_set(s, u, METRIC_STATE, state);
 	unit_set(s, u, METRIC_SUBSTATE, sub);
+	v->ran = false;
 	unit_set(s, u, METRIC_PID, (double)st->pid);
 	unit_set(s, u, METRIC_RESTARTS, v->restarts);
 	unit_set(s, u, METRIC_SINCE, (double)st->since / 1e9);
@@ -241,17 +245,23 @@ static void served_leave(struct served *v)
 		unit_drop(v->scan->s, u);
 }
 
-static int on_control(int fd, uint32_t events, void *user)
+/* The same, and told */
+static void served_lost(struct served *v)
 {
-	struct served *v = user;
+	bool there = is_in(v, "run");
 	char text[NAME_MAX_LENGTH + 60];
 
+	snprintf(text, sizeof(text), "%s is %s", v->name, there ? "not supervised any more" : "gone");
+	if (v->unit)
+		unit_record(v->scan->s, v->unit, there ? KITH_WARNING : KITH_INFO, there ? "unsupervised" : "removed", text);
+	served_leave(v);
+}
+
+static int on_control(int fd, uint32_t events, void *user)
+{
 	(void)fd;
 	(void)events;
-	snprintf(text, sizeof(text), "%s is not supervised any more", v->name);
-	if (v->unit)
-		unit_record(v->scan->s, v->unit, KITH_WARNING, "unsupervised", text);
-	served_leave(v);
+	served_lost(user);
 	return 0;
 }
 
@@ -311,7 +321,7 @@ static int served_look(struct served *v)
 		served_put(v, &st);
 		unit_tell(v->scan->s, v->unit);
 	} else if (r < 0 && v->unit && r != -EBADMSG) {
-		served_leave(v);
+		served_lost(v);
 	}
 	if (v->error != before)
 		scan_note(v->scan->s);
