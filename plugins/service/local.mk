@@ -9,6 +9,7 @@ SERVICE_SOURCES = \
 if LIBSYSTEMD
 SERVICE_SOURCES += \
 	plugins/service/bus.c \
+	plugins/service/properties.c \
 	plugins/service/systemd.c \
 	plugins/service/systemd.h
 else

@@ -194,8 +194,9 @@ static void served_put(struct served *v, const struct status *st)
 	struct unit *u = v->unit;
 	enum substate_some sub;
 	enum state state;
-	bool ended = v->pid && st->pid != v->pid, was_down = !ended && (u->values[METRIC_STATE] == STATE_INACTIVE ||
-	                                                            u->values[METRIC_STATE] == STATE_FAILED);
+	bool ended = v->pid && st->pid != v->pid;
+	bool was_down = u->values[METRIC_STATE] == STATE_INACTIVE || u->values[METRIC_STATE] == STATE_FAILED ||
+	                (u->values[METRIC_SUBSTATE] == SUB_START && !v->pid);
 
 	if (st->pid)
 		v->gave_up = false;
@@ -216,7 +217,7 @@ static void served_put(struct served *v, const struct status *st)
 	v->pid = st->pid;
 	status_state(st, v->scan->kind == S6 && is_in(v, "notification-fd"), v->gave_up, &state, &sub);
 	/* Told to start, and not begun yet */
-	if (sub == SUB_AUTO_RESTART && was_down && !v->ran)
+	if (sub == SUB_AUTO_RESTART && was_down && !ended && !v->ran)
 		sub = SUB_START;
 	unit_set(s, u, METRIC_STATE, state);
 	unit_set(s, u, METRIC_SUBSTATE, sub);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #define FRESH_MAX 64    /* new units that are asked for at once; with more of them all are listed */
 #define DETAILS_MAX 48  /* Gets that are out at a time */
@@ -106,102 +105,9 @@ static int ask_files(struct systemd *y)
 	return r;
 }
 
-/* ---- single values ---------------------------------------------------------------------------------------------- */
-
-struct property {
-	const char *name;
-	char type;
-	enum metric metric;
-};
-
-enum { P_ACTIVE, P_SUB, P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS, P_EXEC, N_PROPERTIES };
-static const struct property properties[N_PROPERTIES] = {
-	[P_ACTIVE] = { "ActiveState", 's', METRIC_STATE },
-	[P_SUB] = { "SubState", 's', METRIC_SUBSTATE },
-	[P_SINCE] = { "StateChangeTimestamp", 't', METRIC_SINCE },
-	[P_RESULT] = { "Result", 's', METRIC_RESULT },
-	[P_MAIN] = { "MainPID", 'u', METRIC_PID },
-	[P_RESTARTS] = { "NRestarts", 'u', METRIC_RESTARTS },
-	[P_CODE] = { "ExecMainCode", 'i', METRIC_SIGNAL },
-	[P_STATUS] = { "ExecMainStatus", 'i', METRIC_EXIT_STATUS },
-	[P_EXEC] = { "ExecMainPID", 'u', N_METRICS },
-};
 /* What the list of units does not have */
 static const uint8_t details[] = { P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS, P_EXEC };
 #define IS_UNIT(p) ((p) == P_SINCE)
-
-/* What was read of one unit: NAN is not there */
-struct news {
-	double v[N_PROPERTIES];
-};
-
-static const char *const *words_of(unsigned p)
-{
-	return p == P_ACTIVE ? state_words : p == P_SUB ? substate_words : result_words;
-}
-
-static int value_read(sd_bus_message *m, unsigned p, double *ret_value)
-{
-	char contents[2] = { properties[p].type, '\0' };
-	const char *text = NULL;
-	uint64_t t = 0;
-	uint32_t u = 0;
-	int32_t i = 0;
-	int r = sd_bus_message_enter_container(m, 'v', contents);
-
-	if (r < 0)
-		return r;
-	switch (properties[p].type) {
-	case 's':
-		r = sd_bus_message_read_basic(m, 's', &text);
-		if (r > 0 && *text)
-			*ret_value = word_index(words_of(p), text);
-		break;
-	case 't':
-		r = sd_bus_message_read_basic(m, 't', &t);
-		if (t)
-			*ret_value = (double)t / 1e6;
-		break;
-	case 'u':
-		r = sd_bus_message_read_basic(m, 'u', &u);
-		*ret_value = u;
-		break;
-	default:
-		r = sd_bus_message_read_basic(m, 'i', &i);
-		*ret_value = i;
-		break;
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
-/* ExecMainCode and ExecMainStatus make two of ours: the exit status, or the signal. A code of 0: no run has ended yet. */
-static void set_exit(struct service *s, struct unit *u, double status)
-{
-	if (isnan(status) || u->code == 0)
-		return;
-	unit_set(s, u, METRIC_SIGNAL, u->code == CLD_EXITED ? 0 : status);
-	unit_set(s, u, METRIC_EXIT_STATUS, u->code == CLD_EXITED ? status : 0);
-}
-
-static void apply(struct service *s, struct unit *u, const struct news *n)
-{
-	static const uint8_t plain[] = { P_SUB, P_SINCE, P_RESULT, P_MAIN, P_RESTARTS };
-
-	unit_set(s, u, METRIC_STATE, n->v[P_ACTIVE]);
-	for (size_t i = 0; i < sizeof(plain); i++)
-		unit_set(s, u, properties[plain[i]].metric, n->v[plain[i]]);
-	if (!isnan(n->v[P_CODE]))
-		u->code = (int)n->v[P_CODE];
-	if (!isnan(n->v[P_EXEC]))
-		u->exec_pid = (uint32_t)n->v[P_EXEC];
-	set_exit(s, u, n->v[P_STATUS]);
-}
-
-static void news_none(struct news *n)
-{
-	for (int i = 0; i < N_PROPERTIES; i++)
-		n->v[i] = NAN;
-}
 
 /* ---- details: what the lists do not have, of units that are more than loaded ------------------------------------- */
 
@@ -275,14 +181,14 @@ static void take_detail(struct systemd *y, struct asked *a, sd_bus_message *m)
 
 	if (y->details_out)
 		y->details_out--;
-	if (!u || !u->known || sd_bus_message_is_method_error(m, NULL) || value_read(m, a->detail, &value) < 0)
+	if (!u || !u->known || sd_bus_message_is_method_error(m, NULL) || property_read(m, a->detail, &value) < 0)
 		return;
 	if (a->detail == P_CODE)
 		u->code = (int)value;
 	else if (a->detail == P_EXEC)
 		u->exec_pid = (uint32_t)value;
 	else if (a->detail == P_STATUS)
-		set_exit(y->s, u, value);
+		exit_set(y->s, u, value);
 	else
 		unit_set(y->s, u, properties[a->detail].metric, value);
 	/* They were so before we asked. */
@@ -615,12 +521,11 @@ int systemd_idle(struct systemd *y)
 static int on_changed(struct systemd *y, sd_bus_message *m)
 {
 	char name[NAME_MAX_LENGTH + 1];
-	const char *path = sd_bus_message_get_path(m), *interface, *key;
+	const char *path = sd_bus_message_get_path(m), *interface;
 	struct news n;
 	struct unit *u;
 	size_t length;
 	bool generic;
-	unsigned p;
 	int r;
 
 	length = path ? path_unit(path, name, sizeof(name)) : 0;
@@ -635,20 +540,10 @@ static int on_changed(struct systemd *y, sd_bus_message *m)
 	generic = !strcmp(interface, NAME ".Unit");
 	if (!generic && strcmp(interface, NAME ".Service") != 0)
 		return 0;
-	news_none(&n);
-	r = sd_bus_message_enter_container(m, 'a', "{sv}");
-	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		r = sd_bus_message_read_basic(m, 's', &key);
-		for (p = 0; r >= 0 && p < N_PROPERTIES && strcmp(key, properties[p].name) != 0; p++)
-			;
-		if (r >= 0)
-			r = p < N_PROPERTIES ? value_read(m, p, &n.v[p]) : sd_bus_message_skip(m, "v");
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-	}
+	r = news_read(m, &n);
 	if (r < 0)
 		return r;
-	apply(y->s, u, &n);
+	news_apply(y->s, u, &n);
 	/* systemd tells of the service first, of the unit after: now all is known of this change. */
 	if (generic)
 		unit_tell(y->s, u);

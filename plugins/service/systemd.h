@@ -56,4 +56,22 @@ int systemd_message(sd_bus_message *m, void *user, sd_bus_error *error);
 void systemd_unknown(struct systemd *y);                /* nobody tells of its units now: their instances end */
 int systemd_idle(struct systemd *y);                    /* nothing is left to be read: asks what is left to be asked */
 
+/* ---- properties.c ---- */
+struct property {
+	const char *name;
+	char type;
+	enum metric metric;
+};
+enum { P_ACTIVE, P_SUB, P_SINCE, P_RESULT, P_MAIN, P_RESTARTS, P_CODE, P_STATUS, P_EXEC, N_PROPERTIES };
+extern const struct property properties[N_PROPERTIES];
+
+/* What was read of one unit: NAN is not there */
+struct news {
+	double v[N_PROPERTIES];
+};
+int property_read(sd_bus_message *m, unsigned property, double *ret_value); /* a variant */
+int news_read(sd_bus_message *m, struct news *ret_news);                    /* a{sv} */
+void exit_set(struct service *s, struct unit *u, double status); /* after u->code was set */
+void news_apply(struct service *s, struct unit *u, const struct news *n);
+
 #endif
