@@ -15,6 +15,7 @@ include plugins/swap/local.mk
 include plugins/vmem/local.mk
 include plugins/uptime/local.mk
 include plugins/pressure/local.mk
+include plugins/cgroup/local.mk
 include plugins/exec/local.mk
 include plugins/file/local.mk
 include plugins/textfile/local.mk

@@ -55,6 +55,7 @@ tests_unit_test_promises_functions_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_promises_functions_LDADD = $(TEST_LIBS)
 
 dist_promises_DATA += promises/bundles/cost.promise promises/bundles/network.promise promises/bundles/room.promise
+dist_promises_DATA += promises/bundles/groups.promise
 dist_promises_DATA += promises/bundles/textfile.promise
 dist_man_MANS += promises/kith-promise.5
 

@@ -2,6 +2,7 @@
 
 static const struct source_kind *const kinds[] = {
 	&source_pressure,
+	&source_cgroup,
 };
 
 const struct source_kind *source_kind_find(uint32_t id)

@@ -5,5 +5,6 @@
 #include "source/source.h"
 
 extern const struct source_kind source_pressure;
+extern const struct source_kind source_cgroup;
 
 #endif

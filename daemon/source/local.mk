@@ -1,5 +1,6 @@
 # daemon/source: kernel readers that plugins share
 libkith_a_SOURCES += \
+	daemon/source/cgroup.c daemon/source/cgroup_files.c daemon/source/cgroup_v1.c daemon/source/cgroup.h \
 	daemon/source/file.c daemon/source/file.h \
 	daemon/source/kinds.c daemon/source/kinds.h \
 	daemon/source/netlink.c daemon/source/netlink.h \

@@ -31,7 +31,7 @@ static const struct kith_metric pressure[] = {
 	{ "full_avg300", "%", "f", NULL, KITH_GAUGE, 0 },
 };
 
-static const char *const names[] = { "cost", "network", "room", "pressure" };
+static const char *const names[] = { "cost", "network", "room", "pressure", "groups" };
 #define N_BUNDLES KITH_COUNT(names)
 
 static struct world *bundles_world(void)
@@ -96,7 +96,7 @@ START_TEST(test_bundles)
 
 	for (int i = 0; i < 10; i++)
 		healthy(w, i * 10, 40);
-	ck_assert_uint_eq(promises_count(w->p), 13);
+	ck_assert_uint_eq(promises_count(w->p), 14);
 	for (size_t i = 0; i < promises_count(w->p); i++) {
 		info = world_info(w, i);
 		ck_assert_msg(info.assessment == KITH_KEPT, "%s %s is %s: %s", info.name, info.promiser, assessment_name(info.assessment),
