@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 #define KITH_ABI_MAJOR 1 /* another major: the plugin is refused */
-#define KITH_ABI_MINOR 3 /* a newer minor than kithd's: the plugin is refused */
+#define KITH_ABI_MINOR 4 /* a newer minor than kithd's: the plugin is refused */
 
 #define KITH_HAS(table, member) \
 	((table)->size >= offsetof(struct kith_host, member) + sizeof((table)->member))
@@ -237,6 +237,19 @@ enum kith_source {
 /* `event`: the structure of the source's header, valid during the call. NULL: what was watched is gone, and no more is told. */
 typedef int (*kith_source_fn)(const void *event, void *user);
 
+/*
+ * A program that runs on and is heard as it writes, see spawn_stream; all is copied or used before it returns. `data` is not NUL-terminated, cut
+ * anywhere, and valid during the call; `stream` is 1 (standard output) or 2 (standard error).
+ */
+struct kith_stream {
+	uint32_t size;
+	uint32_t flags;          /* 0 */
+	const char *const *argv; /* no shell; argv[0] is absolute */
+	const char *const *env;  /* NAME=VALUE, added to kithd's own environment; NULL: none */
+	const char *user;        /* as whom, with its groups; NULL: as kithd. Where that cannot be, it ends with 127 and says why on standard error */
+};
+typedef int (*kith_output_fn)(int stream, const char *data, size_t length, void *user);
+
 /* Somebody (a promise, a reader) names a series of this family, or no longer does. `instance` may hold '*'. */
 typedef int (*kith_wanted_fn)(const char *instance, int wanted, void *user);
 
@@ -381,6 +394,15 @@ struct kith_host {
 	                    struct kith_watch **ret_watch);
 	/* All that is there now, each as an event, before it returns. A negative errno of `fn` ends it and is returned. -ENOTSUP: no dump of this one */
 	int (*dump_source)(const struct kith_host *h, uint32_t source, const void *filter, kith_source_fn fn, void *user);
+
+	/* ---- since ABI 1.4 ---- */
+
+	/*
+	 * Runs a program without a limit of time: `output` is called with what it writes, `ended` once, without texts, when it has ended. It is in a
+	 * session of its own, its standard input is /dev/null; its group is killed when it ends, by unwatch and when the plugin goes.
+	 */
+	int (*spawn_stream)(const struct kith_host *h, const struct kith_stream *program, kith_output_fn output, kith_ended_fn ended, void *user,
+	                    struct kith_watch **ret_watch);
 };
 
 /* ---- the plugin's descriptor ------------------------------------------------------------------------------------ */

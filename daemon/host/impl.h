@@ -41,7 +41,7 @@ enum watch_what {
 	WHAT_FILE,
 	WHAT_SOURCE,
 	WHAT_WANTED,
-	WHAT_PROGRAM, /* of spawn_capture: gone once it was told of the end */
+	WHAT_PROGRAM, /* of spawn_capture and spawn_stream: gone once it was told of the end */
 	WHAT_EXPORT, /* of export.c, for the account alone */
 };
 
@@ -78,6 +78,7 @@ struct kith_watch {
 		kith_wanted_fn wanted;
 		kith_ended_fn ended;
 	} fn;
+	kith_output_fn output;    /* of spawn_stream */
 	void *user;
 };
 
@@ -222,6 +223,8 @@ int watch_add_file(const struct kith_host *t, const char *path, uint32_t events,
 int watch_add_source(const struct kith_host *t, uint32_t source, const void *filter, kith_source_fn fn, void *user,
                      struct kith_watch **ret_watch);
 int watch_add_wanted(const struct kith_host *t, uint32_t family, kith_wanted_fn fn, void *user, struct kith_watch **ret_watch);
+int watch_add_stream(const struct kith_host *t, const struct kith_stream *program, kith_output_fn output, kith_ended_fn ended, void *user,
+                     struct kith_watch **ret_watch);
 int watch_add_program(const struct kith_host *t, const struct kith_program *program, kith_ended_fn fn, void *user,
                       struct kith_watch **ret_watch);
 void watch_remove(const struct kith_host *t, struct kith_watch *w);

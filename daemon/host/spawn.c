@@ -42,6 +42,7 @@ struct child {
 	bool timed_out, forgotten;
 	child_fn done;
 	child_output_fn ended;
+	child_data_fn data;
 	void *user;
 	struct child_pipe *pipes; /* two; NULL: nobody reads what it writes */
 	size_t keep;
@@ -101,6 +102,7 @@ static void pipe_keep(struct child_pipe *p, const char *data, size_t n)
 
 static void pipe_read(struct child_pipe *p)
 {
+	struct child *c = p->child;
 	char data[CHILD_READ];
 
 	for (int i = 0; i < CHILD_READS && p->fd >= 0; i++) {
@@ -110,6 +112,13 @@ static void pipe_read(struct child_pipe *p)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;
+		if (c->data && n > 0) {
+			c->data(p == c->pipes ? 1 : 2, data, (size_t)n, c->user);
+			/* It may have been forgotten, and the pipe with it. */
+			if (c->forgotten)
+				return;
+			continue;
+		}
 		if (n > 0)
 			pipe_keep(p, data, (size_t)n);
 		if (n <= 0 || p->total > CHILD_OUTPUT_MAX)
@@ -156,6 +165,8 @@ static void child_tell(struct child *c, int status)
 
 	for (int i = 0; i < 2; i++) {
 		pipe_read(&c->pipes[i]);
+		if (c->forgotten)
+			return;
 		o.text[i] = c->pipes[i].text;
 		o.length[i] = c->pipes[i].length;
 	}
@@ -382,7 +393,7 @@ int child_start(struct children *all, const struct child_request *request, struc
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct child){ .loop = all->loop, .done = request->done, .ended = request->ended, .user = request->user };
+	*c = (struct child){ .loop = all->loop, .done = request->done, .ended = request->ended, .data = request->data, .user = request->user };
 	c->keep = request->keep < CHILD_OUTPUT_MAX ? request->keep : CHILD_OUTPUT_MAX;
 	c->started = clock_mono();
 	r = child_input(request, &input);
@@ -390,7 +401,7 @@ int child_start(struct children *all, const struct child_request *request, struc
 		r = pipes_open(c, ends);
 	if (r == 0)
 		r = request->user_name ? child_fork(request, input, ends, &c->pid) : child_spawn(request, input, ends, &c->pid);
-	if (r == 0)
+	if (r == 0 && !c->data)
 		child_limit(c->pid, request->timeout > 0 ? request->timeout : CHILD_TIMEOUT_DEFAULT);
 	for (int i = 0; i < 2; i++)
 		if (ends[i] >= 0)
@@ -406,7 +417,7 @@ int child_start(struct children *all, const struct child_request *request, struc
 		goto fail;
 	}
 	/* Without a timer the child would only be unbounded; it still runs. */
-	r = loop_timer(c->loop, request->timeout > 0 ? request->timeout : CHILD_TIMEOUT_DEFAULT, 0, 10 * NS_PER_MS, child_timeout_cb, c,
+	r = c->data ? 0 : loop_timer(c->loop, request->timeout > 0 ? request->timeout : CHILD_TIMEOUT_DEFAULT, 0, 10 * NS_PER_MS, child_timeout_cb, c,
 	               &c->timer);
 	if (r < 0)
 		log_warning("child %d runs without a time limit: %s", (int)c->pid, strerror(-r));

@@ -29,6 +29,9 @@ struct child_output {
 typedef void (*child_output_fn)(int status, bool timed_out, const struct child_output *output, void *user);
 #define CHILD_OUTPUT_MAX (1u << 20) /* bytes that a child may write to one stream: then its end of the pipe is closed (SIGPIPE) */
 
+/* What it writes, as it comes; `stream` is 1 or 2. May forget the child. */
+typedef void (*child_data_fn)(int stream, const char *data, size_t length, void *user);
+
 struct child_request {
 	const char *const *argv;
 	const char *const *env;  /* added to the daemon's; NULL: none */
@@ -39,6 +42,7 @@ struct child_request {
 	child_fn done;           /* or, with what it wrote: */
 	child_output_fn ended;
 	size_t keep;             /* of `ended`: bytes that are kept of each stream, at most CHILD_OUTPUT_MAX; the rest is read and dropped */
+	child_data_fn data;      /* with `ended`: nothing is kept, and nothing is bounded: neither what it writes nor its time */
 	void *user;
 };
 /* -errno, also of the program itself: -ENOENT, -EACCES. ret_child is valid until `done` or `ended` was called or child_forget */

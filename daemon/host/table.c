@@ -269,6 +269,7 @@ void table_init(struct plugin *p)
 		.log = t_log,
 		.note = t_note,
 		.spawn_capture = watch_add_program,
+		.spawn_stream = watch_add_stream,
 		.watch_source = watch_add_source,
 		.dump_source = t_dump_source,
 	};

@@ -314,6 +314,16 @@ static void program_cb(int status, bool timed_out, const struct child_output *o,
 	call_end(w, &mark, result);
 }
 
+/* Never passed over: nobody writes it again. */
+static void output_cb(int stream, const char *data, size_t length, void *user)
+{
+	struct kith_watch *w = user;
+	struct account_mark mark;
+
+	if (call_begin(w, &mark))
+		call_end(w, &mark, w->output(stream, data, length, w->user));
+}
+
 static void lost_cb(void *user)
 {
 	struct kith_watch *w = user;
@@ -507,6 +517,28 @@ int watch_add_program(const struct kith_host *t, const struct kith_program *prog
 	if (!w)
 		return -ENOMEM;
 	w->fn.ended = fn;
+	request.user = w;
+	r = child_start(p->host->parts.children, &request, &w->on.child);
+	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);
+}
+
+int watch_add_stream(const struct kith_host *t, const struct kith_stream *program, kith_output_fn output, kith_ended_fn ended, void *user,
+                     struct kith_watch **ret_watch)
+{
+	struct plugin *p = table_plugin(t);
+	struct child_request request = { .argv = program->argv, .env = program->env, .user_name = program->user, .ended = program_cb,
+		                         .data = output_cb };
+	struct kith_watch *w;
+	int r;
+
+	if (program->size < sizeof(*program) || !program->argv || !program->argv[0] || program->argv[0][0] != '/' || program->flags || !output ||
+	    !ended)
+		return -EINVAL;
+	w = watch_make(p, WHAT_PROGRAM, user);
+	if (!w)
+		return -ENOMEM;
+	w->fn.ended = ended;
+	w->output = output;
 	request.user = w;
 	r = child_start(p->host->parts.children, &request, &w->on.child);
 	return r < 0 ? watch_undo(w, r) : watch_done(w, ret_watch);

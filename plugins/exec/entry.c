@@ -125,6 +125,12 @@ static int setting(struct entry *e, const char *text, char *why, size_t size)
 	}
 	if (n == 7 && !memcmp(text, "timeout", n))
 		return duration("timeout", equal + 1, ENTRY_EVERY_MIN, 3600 * NS_PER_S, &e->timeout, why, size);
+	if (n == 4 && !memcmp(text, "user", n)) {
+		if (!equal[1])
+			return wrong(why, size, "user= names nobody");
+		e->user = equal + 1;
+		return 0;
+	}
 	if (n == 5 && !memcmp(text, "watch", n)) {
 		if (equal[1] != '/')
 			return wrong(why, size, "%s is no absolute path", text);

@@ -25,6 +25,16 @@ static const struct kith_metric check_metrics[N_CHECK] = {
 	[CHECK_SKIPPED] = { "skipped", "runs", "runs that were left out because the last one was not over", NULL, KITH_COUNTER, E },
 };
 
+static const char *const program_states[] = { [PROGRAM_WAITING] = "waiting", [PROGRAM_RUNNING] = "running", NULL };
+static const struct kith_metric program_metrics[N_PROGRAM] = {
+	[PROGRAM_STATE] = { "state", NULL, "whether it runs, or waits to be started again", program_states, KITH_STATE, E },
+	[PROGRAM_STARTS] = { "starts", "starts", "how often it was started", NULL, KITH_COUNTER, E },
+	[PROGRAM_EXIT_CODE] = { "exit_code", NULL, "its last exit status", NULL, KITH_GAUGE, E },
+	[PROGRAM_LINES] = { "lines", "lines", "lines that it has written", NULL, KITH_COUNTER, E },
+	[PROGRAM_FAULTS] = { "faults", "lines", "lines that could not be used", NULL, KITH_COUNTER, E },
+	[PROGRAM_DROPPED] = { "dropped", "lines", "lines that came faster than they may", NULL, KITH_COUNTER, E },
+};
+
 static const char *const levels[] = { [PERF_OK] = "ok", [PERF_WARNING] = "warning", [PERF_CRITICAL] = "critical", NULL };
 #define PERF_METRICS(name, unit, kind) \
 	static const struct kith_metric name[N_PERF] = { \
@@ -52,6 +62,7 @@ static const struct kith_family families[] = {
 	[FAMILY_PERF + PERF_BYTES] = PERF_FAMILY("perf_bytes", "performance data of checks: sizes", bytes_metrics),
 	[FAMILY_PERF + PERF_PERCENT] = PERF_FAMILY("perf_percent", "performance data of checks: percent", percent_metrics),
 	[FAMILY_PERF + PERF_COUNT] = PERF_FAMILY("perf_count", "performance data of checks: counters", count_metrics),
+	[FAMILY_PROGRAM] = { KITH_FAMILY_INIT, "program", "programs that write collectd's protocol", "program", program_metrics, N_PROGRAM, 0 },
 };
 
 static const struct kith_option options[] = {
@@ -61,6 +72,9 @@ static const struct kith_option options[] = {
 	{ "timeout", "10s", "how long a check may take that does not say it", 0.1, 3600, KITH_OPTION_DURATION, 0 },
 	{ "at_once", "4", "how many run at a time", 1, 64, KITH_OPTION_NUMBER, 0 },
 	{ "trigger", NULL, "a folder: writing to the file NAME in it runs the check NAME at once", 0, 0, KITH_OPTION_STRING, 0 },
+	{ "collectd", NULL, "NAME [user=WHO] [every=TIME] PROGRAM ARGUMENTS: programs that run on and write PUTVAL and PUTNOTIF, one a string", 0, 0,
+	  KITH_OPTION_LIST, 0 },
+	{ "types_db", "/usr/share/collectd/types.db", "collectd's types; the common ones are known without it", 0, 0, KITH_OPTION_STRING, 0 },
 	{ "kilobyte", "1000", "bytes that a KB of performance data has, 1000 or 1024", 1000, 1024, KITH_OPTION_NUMBER, 0 },
 };
 
@@ -143,6 +157,11 @@ static int read_one(struct reading *g, const char *source, int64_t every, int64_
 
 	if (r == -ENOMEM)
 		return r;
+	if (r == 0 && e->user) {
+		snprintf(why, sizeof(why), "user= is for programs of `collectd`; a check runs as kithd");
+		entry_free(e);
+		r = -EINVAL;
+	}
 	c = *name ? find(g->x, name) : NULL;
 	for (size_t i = 0; r == 0 && i < g->n; i++)
 		if (!strcmp(g->checks[i]->e->name, name)) {
@@ -183,6 +202,11 @@ static int read_one(struct reading *g, const char *source, int64_t every, int64_
 	return 0;
 }
 
+static void bad_program(const char *source, const char *why, void *user)
+{
+	bad(user, source, why);
+}
+
 static void tell(struct reading *g)
 {
 	char text[512];
@@ -191,7 +215,7 @@ static void tell(struct reading *g)
 		snprintf(text, sizeof(text), "%zu of %zu checks cannot be run as written: %s", g->n_bad, g->n_bad + g->n, g->first_bad);
 	else
 		snprintf(text, sizeof(text), "no check is configured");
-	g->x->h->note(g->x->h, g->n_bad || !g->n ? text : NULL);
+	g->x->h->note(g->x->h, g->n_bad || (!g->n && !programs_count(g->x)) ? text : NULL);
 }
 
 static int configure(void *state)
@@ -228,6 +252,8 @@ static int configure(void *state)
 	free(x->checks);
 	x->checks = g.checks;
 	x->n_checks = g.n;
+	if (r == 0)
+		r = programs_configure(x, bad_program, &g);
 	tell(&g);
 	check_pump(x);
 	return r;
@@ -242,6 +268,7 @@ static void exec_fini(void *state)
 	for (size_t i = 0; i < x->n_checks; i++)
 		check_free(x->checks[i]);
 	free(x->checks);
+	programs_free(x);
 	free(x->trigger);
 	free(x);
 }

@@ -15,7 +15,9 @@
 #define NS_PER_S INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 
-enum { FAMILY_CHECK, FAMILY_PERF }; /* perf_family K is family FAMILY_PERF + K */
+enum { FAMILY_CHECK, FAMILY_PERF, FAMILY_PROGRAM = FAMILY_PERF + N_PERF_FAMILIES }; /* perf_family K is family FAMILY_PERF + K */
+enum program_metric { PROGRAM_STATE, PROGRAM_STARTS, PROGRAM_EXIT_CODE, PROGRAM_LINES, PROGRAM_FAULTS, PROGRAM_DROPPED, N_PROGRAM };
+enum program_state { PROGRAM_WAITING, PROGRAM_RUNNING };
 enum check_metric { CHECK_STATE, CHECK_DURATION, CHECK_EXIT_CODE, CHECK_RUNS, CHECK_TIMEOUTS, CHECK_FAILURES, CHECK_SKIPPED, N_CHECK };
 enum check_state { STATE_OK, STATE_WARNING, STATE_CRITICAL, STATE_UNKNOWN, N_STATES };
 enum perf_metric { VALUE, LEVEL, WARN, WARN_LOW, CRIT, CRIT_LOW, MIN, MAX, N_PERF };
@@ -32,6 +34,7 @@ struct entry {
 	char *source;       /* as written */
 	char *buffer;       /* what all words point into */
 	const char *name;
+	const char *user;   /* NULL: kithd's */
 	int64_t every;      /* ns; 0: never by itself */
 	int64_t timeout;    /* ns */
 	const char **words; /* paths, then subjects, then argv and NULL */
@@ -89,6 +92,7 @@ struct exec {
 	struct check *queue;
 	unsigned running, at_once;
 	double kilo;
+	struct programs *programs; /* NULL: none was ever configured */
 	char *trigger;         /* a folder; NULL: none */
 	struct kith_watch *trigger_watch;
 };
@@ -98,6 +102,13 @@ int check_new(struct exec *x, struct entry *e_take, int64_t after, struct check 
 void check_free(struct check *c); /* what runs is killed, its series end */
 void check_event(struct check *c); /* run it now */
 void check_pump(struct exec *x);  /* start what waits, while there is room */
+
+/* ---- program.c: programs that run on and write collectd's protocol ------------------------------------------------ */
+
+/* Those of the option `collectd`; what stays as it is runs on. `bad` is told of each entry that is wrong. 0 or -ENOMEM */
+int programs_configure(struct exec *x, void (*bad)(const char *source, const char *why, void *user), void *user);
+void programs_free(struct exec *x);
+size_t programs_count(const struct exec *x);
 
 /* ---- result.c --------------------------------------------------------------------------------------------------- */
 

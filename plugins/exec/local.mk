@@ -7,7 +7,12 @@ EXEC_SOURCES = \
 	plugins/exec/output.c \
 	plugins/exec/output.h \
 	plugins/exec/perf.c \
-	plugins/exec/result.c
+	plugins/exec/program.c \
+	plugins/exec/putval.c \
+	plugins/exec/putval.h \
+	plugins/exec/result.c \
+	plugins/exec/values.c \
+	plugins/exec/values.h
 plugin_PROGRAMS += plugins/exec.so
 plugins_exec_so_SOURCES = $(EXEC_SOURCES)
 plugins_exec_so_CPPFLAGS = $(PLUGIN_CPPFLAGS)
@@ -44,3 +49,24 @@ tests_unit_test_exec_SOURCES = tests/unit/test_exec.c tests/unit/fake_spawn.c te
 	$(EXEC_SOURCES)
 tests_unit_test_exec_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_exec_LDADD = $(CHECK_LIBS) -lm
+
+check_PROGRAMS += tests/unit/test_exec_putval
+TESTS += tests/unit/test_exec_putval
+tests_unit_test_exec_putval_SOURCES = tests/unit/test_exec_putval.c plugins/exec/putval.c plugins/exec/putval.h
+tests_unit_test_exec_putval_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_exec_putval_LDADD = $(CHECK_LIBS) -lm
+
+check_PROGRAMS += tests/fuzz/fuzz_putval
+tests_fuzz_fuzz_putval_SOURCES = tests/fuzz/fuzz_putval.c plugins/exec/putval.c plugins/exec/putval.h
+tests_fuzz_fuzz_putval_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"putval"'
+tests_fuzz_fuzz_putval_LDADD = -lm
+if FUZZER
+tests_fuzz_fuzz_putval_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_putval_SOURCES += tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_putval
+endif
+EXTRA_DIST += tests/fuzz/putval
+
+TESTS += tests/host/test_exec_collectd.py tests/peers/test_exec.py
+EXTRA_DIST += tests/host/test_exec_collectd.py tests/peers/test_exec.py

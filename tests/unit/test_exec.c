@@ -25,7 +25,8 @@ static size_t option_list(const struct kith_host *h, const char *name, const cha
 	size_t n = 0;
 
 	(void)h;
-	ck_assert_str_eq(name, "checks");
+	if (strcmp(name, "checks") != 0)
+		return 0;
 	while (list[n])
 		n++;
 	*ret_list = list;
