@@ -15,7 +15,7 @@ while :; do
 echo "PUTVAL \\"$COLLECTD_HOSTNAME/exec-one/gauge-a\\" interval=$COLLECTD_INTERVAL N:42.5"
 echo "PUTVAL $COLLECTD_HOSTNAME/exec/if_octets interval=$COLLECTD_INTERVAL N:10:20"
 echo "putval $COLLECTD_HOSTNAME/exec/load interval=$COLLECTD_INTERVAL N:1:U:3"
-echo "PUTVAL $COLLECTD_HOSTNAME/exec/percent-with/slash N:1"
+echo "PUTVAL $COLLECTD_HOSTNAME/exec/percent-with-dash N:1"
 echo "PUTVAL other/exec/count N:-3"
 echo "PUTVAL $COLLECTD_HOSTNAME/exec/nosuchtype N:1"
 echo "PUTVAL $COLLECTD_HOSTNAME/exec/gauge-hex N:bogus"
