@@ -85,13 +85,13 @@ static int source_open(struct sources *all, uint32_t id, struct source **ret_sou
 	return 0;
 }
 
-/* Frees who has gone, and closes the source after the last */
-static void source_sweep(struct source *s)
+/* Frees who has gone, and closes the source after the last: false then */
+static bool source_sweep(struct source *s)
 {
 	struct source_sub **at = &s->subs, *sub;
 
 	if (s->telling || !s->unused)
-		return;
+		return true;
 	while ((sub = *at)) {
 		if (sub->dead) {
 			*at = sub->next;
@@ -101,8 +101,10 @@ static void source_sweep(struct source *s)
 		}
 	}
 	s->unused = false;
-	if (!s->subs)
-		source_close(s);
+	if (s->subs)
+		return true;
+	source_close(s);
+	return false;
 }
 
 static int filter_check(uint32_t id, const void *filter)
@@ -230,6 +232,17 @@ void source_lost(struct source *s)
 			sub->listener.lost(sub->listener.user);
 	s->telling--;
 	source_sweep(s);
+}
+
+void source_hold(struct source *s)
+{
+	s->telling++;
+}
+
+bool source_release(struct source *s)
+{
+	s->telling--;
+	return source_sweep(s);
 }
 
 const struct source_env *source_env(const struct source *s)

@@ -65,6 +65,12 @@ void source_tell(struct source *s, const void *event); /* to each whose filter a
 /* To this one alone. False: it has unsubscribed meanwhile, and what it had of its own is removed. */
 bool source_tell_one(struct source_sub *sub, const void *event);
 void source_lost(struct source *s);
+/*
+ * Any of these three may close the source and free its reader, when the last subscriber leaves. One that goes on after it, as with the rest of a
+ * batch, holds it meanwhile. release false: it is closed now.
+ */
+void source_hold(struct source *s);
+bool source_release(struct source *s);
 const struct source_env *source_env(const struct source *s);
 /* Each subscriber's own, as `add` gave it: for a filter that the kernel gets */
 void source_each(const struct source *s, void (*fn)(void *own, void *user), void *user);

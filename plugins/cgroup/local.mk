@@ -6,6 +6,7 @@ plugins_cgroup_so_CFLAGS = $(PLUGIN_CFLAGS)
 plugins_cgroup_so_LDFLAGS = $(SO_LINK)
 plugins_cgroup_so_LDADD =
 EXTRA_DIST += plugins/cgroup/README
+kithsources_HEADERS += plugins/sources/cgroup.h
 
 check_PROGRAMS += tests/unit/test_cgroup
 TESTS += tests/unit/test_cgroup

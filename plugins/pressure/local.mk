@@ -5,6 +5,7 @@ plugins_pressure_so_CFLAGS = $(PLUGIN_CFLAGS)
 plugins_pressure_so_LDFLAGS = $(SO_LINK)
 plugins_pressure_so_LDADD =
 EXTRA_DIST += plugins/pressure/README
+kithsources_HEADERS += plugins/sources/pressure.h
 
 check_PROGRAMS += tests/unit/test_pressure
 TESTS += tests/unit/test_pressure

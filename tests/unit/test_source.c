@@ -282,6 +282,32 @@ START_TEST(one_alone_is_told)
 }
 END_TEST
 
+/* A reader goes on with its batch although nobody is left, and is closed after that. */
+START_TEST(held_for_a_batch)
+{
+	struct sources *all = start();
+	struct hearer a = { .all = all };
+	struct source *s;
+
+	ck_assert_int_eq(subscribe(&a, KEEN, 0), 0);
+	a.drops = &a;
+	s = kinds.source[KEEN];
+	source_hold(s);
+	tell(KEEN, 1);
+	tell(KEEN, 2);
+	source_lost(s);
+	ck_assert_int_eq(kinds.closed, 0);
+	ck_assert(!source_release(s));
+	ck_assert_int_eq(kinds.closed, 1);
+	ck_assert_uint_eq(a.heard, 1);
+	ck_assert_uint_eq(a.lost, 0);
+	ck_assert_int_eq(subscribe(&a, KEEN, 0), 0);
+	source_hold(kinds.source[KEEN]);
+	ck_assert(source_release(kinds.source[KEEN]));
+	sources_free(all);
+}
+END_TEST
+
 static int count_to_three(const void *event, void *user)
 {
 	unsigned *n = user;
@@ -328,6 +354,7 @@ int main(void)
 	tcase_add_test(tcase, what_cannot_be_had_leaves_nothing);
 	tcase_add_test(tcase, who_is_told_may_leave_and_bring_others);
 	tcase_add_test(tcase, one_alone_is_told);
+	tcase_add_test(tcase, held_for_a_batch);
 	tcase_add_test(tcase, a_dump_opens_and_closes);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
