@@ -1,6 +1,7 @@
 #include "service/systemd.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -385,7 +386,7 @@ static int sync_end(struct systemd *y)
 	HASH_ITER(hh, y->s->units, u, next)
 		if (u->known && u->supervisor == SYSTEMD)
 			unit_begin(y->s, u);
-	y->synced = true;
+	y->synced = y->trim = true;
 	y->s->systemd_quiet = false;
 	bus_synced(y);
 	fill_fresh(y);
@@ -438,7 +439,12 @@ static int take_answer(struct systemd *y, struct asked *a, sd_bus_message *m)
 		return r < 0 ? r : fill_details(y);
 	case ASK_DETAIL:
 		take_detail(y, a, m);
-		return fill_details(y);
+		r = fill_details(y);
+		if (r >= 0 && y->trim && !y->details_left && !y->details_out) {
+			malloc_trim(0); /* the lists were large, and are gone */
+			y->trim = false;
+		}
+		return r;
 	case ASK_FILE_STATE:
 		take_file_state(y, a, m);
 		return 0;

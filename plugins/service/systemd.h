@@ -37,6 +37,7 @@ struct systemd {
 	bool synced;                /* once since the connection was made */
 	char (*fresh)[NAME_MAX_LENGTH + 1]; /* new units that nothing is known of yet */
 	uint32_t n_fresh;
+	bool trim;                  /* memory is to be given back once the details are there */
 	uint32_t details_out;       /* Gets without an answer yet */
 	bool details_left;
 	uint64_t n_signals;
