@@ -42,6 +42,7 @@ struct unit {
 	uint32_t n_wanted;       /* how many name it without a glob */
 	bool known;              /* the supervisor has told of it: it is to have an instance */
 	bool file;               /* systemd: it has a unit file of its own */
+	bool failed_new;         /* systemd: it had failed when it was first seen, and that is not told yet */
 	bool file_asked;         /* whether it has one is asked now */
 	bool seen;               /* in the list that is being read */
 	int code;                /* systemd: ExecMainCode, a CLD_*; 0: no process of it has ended yet */

@@ -192,6 +192,13 @@ static void take_detail(struct systemd *y, struct asked *a, sd_bus_message *m)
 		exit_set(y->s, u, value);
 	else
 		unit_set(y->s, u, properties[a->detail].metric, value);
+	if (u->failed_new && a->detail == P_EXEC) {
+		/* The last of the answers: now it can be said why */
+		u->failed_new = false;
+		u->said_state = STATE_INACTIVE;
+		unit_tell(y->s, u);
+		return;
+	}
 	/* They were so before we asked. */
 	y->s->quiet = true;
 	unit_tell(y->s, u);
@@ -262,6 +269,8 @@ static void take_listed(struct systemd *y, const struct listed *l)
 	if (new) {
 		snprintf(text, sizeof(text), "%s is new, %s", u->name, l->active);
 		unit_record(s, u, KITH_INFO, "appeared", text);
+		/* It was started and had failed before we could ask */
+		u->failed_new = y->synced && state == STATE_FAILED && is_service(u->name);
 	}
 	unit_tell(s, u);
 	/*
