@@ -21,6 +21,7 @@ include plugins/exec/local.mk
 include plugins/file/local.mk
 include plugins/textfile/local.mk
 include plugins/service/local.mk
+include plugins/package/local.mk
 include plugins/template/local.mk
 
 # Benchmark of the plugins that sample: `make bench-plugins`
