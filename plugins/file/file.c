@@ -121,8 +121,47 @@ static int on_batch(void *user)
 	return 0;
 }
 
+/* ---- mounts: from the first name on ------------------------------------------------------------------------------ */
+
+static int on_mount(int fd, uint32_t events, void *user)
+{
+	struct files *f = user;
+	char text[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	(void)events;
+	/* Read to its end: then it tells of the next change. */
+	while ((n = pread(fd, text, sizeof(text), at)) > 0)
+		at += n;
+	f->remount_due = f->expand_due = true;
+	files_soon(f);
+	return 0;
+}
+
+static void watch_mounts(struct files *f)
+{
+	char text[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	if (f->mounts_tried)
+		return;
+	f->mounts_tried = true;
+	f->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (f->mountinfo < 0)
+		return;
+	while ((n = pread(f->mountinfo, text, sizeof(text), at)) > 0)
+		at += n;
+	if (f->h->watch_pri(f->h, f->mountinfo, on_mount, f, NULL) < 0) {
+		close(f->mountinfo);
+		f->mountinfo = -1;
+	}
+}
+
 void files_soon(struct files *f)
 {
+	watch_mounts(f);
 	if (f->timer)
 		return;
 	if (f->h->now(f->h) - f->last_batch > CALM)
@@ -237,39 +276,6 @@ static int read_expectations(struct files *f)
 
 /* ---- its life --------------------------------------------------------------------------------------------------- */
 
-static int on_mount(int fd, uint32_t events, void *user)
-{
-	struct files *f = user;
-	char text[4096];
-	off_t at = 0;
-	ssize_t n;
-
-	(void)events;
-	/* Read to its end: then it tells of the next change. */
-	while ((n = pread(fd, text, sizeof(text), at)) > 0)
-		at += n;
-	f->remount_due = f->expand_due = true;
-	files_soon(f);
-	return 0;
-}
-
-static void watch_mounts(struct files *f)
-{
-	char text[4096];
-	off_t at = 0;
-	ssize_t n;
-
-	f->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	if (f->mountinfo < 0)
-		return;
-	while ((n = pread(f->mountinfo, text, sizeof(text), at)) > 0)
-		at += n;
-	if (f->h->watch_pri(f->h, f->mountinfo, on_mount, f, NULL) < 0) {
-		close(f->mountinfo);
-		f->mountinfo = -1;
-	}
-}
-
 static void file_fini(void *state)
 {
 	struct files *f = state;
@@ -319,7 +325,6 @@ static int file_init(const struct kith_host *h, void **ret_state)
 		file_fini(f);
 		return r;
 	}
-	watch_mounts(f);
 	*ret_state = f;
 	return 0;
 }

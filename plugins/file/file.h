@@ -160,6 +160,7 @@ struct files {
 	int64_t delay;         /* ns between an event and the look; grows while events go on */
 	int64_t last_batch;    /* wall ns */
 	int mountinfo;         /* descriptor; -1: none */
+	bool mounts_tried;
 	/* work.c */
 	struct job *job;       /* that runs */
 	struct kith_watch *work_timer;
