@@ -18,9 +18,15 @@ static int on_pidfd(int fd, uint32_t events, void *user)
 {
 	struct tracked *t = user;
 
+	struct processes *p = t->p;
+	int r;
+
 	(void)fd;
 	(void)events;
-	return names_track(t->p, t->pid, NULL);
+	t->ended = true;
+	r = names_track(p, t->pid, NULL);
+	/* No event will tell that it runs again */
+	return r == 0 && !p->events ? names_scan_later(p) : r;
 }
 
 int events_hold(struct processes *p, struct tracked *t)
@@ -28,20 +34,26 @@ int events_hold(struct processes *p, struct tracked *t)
 	int r;
 
 	/* Without events every scan looks at all of them anyway, and the pids may be of another namespace than ours. */
-	if (!p->events || t->pidfd >= 0)
+	if (t->pidfd >= 0 || (!p->events && (!p->no_events || !p->own_pids || p->n_pidfds >= NARROW_MAX)))
 		return 0;
 	t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
-	if (t->pidfd < 0)
+	if (t->pidfd < 0 && !p->events)
+		return 0;
+	if (t->pidfd < 0) {
+		t->ended = errno == ESRCH;
 		return errno == ESRCH ? names_track(p, t->pid, NULL) : names_scan_soon(p);
+	}
 	r = p->h->watch_fd(p->h, t->pidfd, KITH_READ, on_pidfd, t, &t->watch);
 	if (r < 0) {
 		close(t->pidfd);
 		t->pidfd = -1;
+		return r;
 	}
-	return r;
+	p->n_pidfds++;
+	return 0;
 }
 
-static int on_exit_event(struct processes *p, struct tracked *t)
+static int on_exit_event(struct processes *p, struct tracked *t, int32_t status)
 {
 	struct proc_stat stat;
 
@@ -49,7 +61,10 @@ static int on_exit_event(struct processes *p, struct tracked *t)
 	 * The leader of a process whose threads live on? Or those of a whole group that ends: they may lag behind the
 	 * leader.
 	 */
-	if (proc_stat(p->dir, t->pid, &stat) < 0 || stat.threads <= 1)
+	t->status = status;
+	t->has_status = true;
+	t->ended = proc_stat(p->dir, t->pid, &stat) < 0 || stat.threads <= 1;
+	if (t->ended)
 		return names_track(p, t->pid, NULL);
 	return events_hold(p, t);
 }
@@ -64,14 +79,25 @@ static int on_exit_event(struct processes *p, struct tracked *t)
 static int on_fork(struct processes *p, const struct kith_process_event *e)
 {
 	struct tracked *t = names_tracked(p, e->parent);
+	int r;
 
 	if (names_tracked(p, e->pid))
 		return 0; /* a scan has seen it */
 	if (e->time <= p->settled || names_recent(p, e->parent)) {
 		names_recent_add(p, e->pid);
-		return names_classify(p, e->pid);
+		r = names_classify(p, e->pid);
+		t = names_tracked(p, e->parent);
+		if (r < 0 || !t || names_tracked(p, e->pid) || proc_life(p->dir, e->pid, NULL) != PROC_GONE)
+			return r;
+		return exits_unseen(p, t->wanted);
 	}
-	return t ? names_track(p, e->pid, t->wanted) : 0;
+	if (!t)
+		return 0;
+	r = names_track(p, e->pid, t->wanted);
+	t = r < 0 ? NULL : names_tracked(p, e->pid);
+	if (t)
+		t->start = e->time;
+	return r;
 }
 
 static int on_event(const struct kith_process_event *e, void *user)
@@ -91,7 +117,7 @@ static int on_event(const struct kith_process_event *e, void *user)
 		return names_classify(p, e->pid);
 	case KITH_PROCESS_EXIT:
 		t = names_tracked(p, e->pid);
-		return t ? on_exit_event(p, t) : 0;
+		return t ? on_exit_event(p, t, e->status) : 0;
 	}
 	return 0;
 }

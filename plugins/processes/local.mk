@@ -7,6 +7,7 @@ plugins_processes_so_LDFLAGS = $(SO_LINK)
 plugins_processes_so_LDADD =
 PROCESSES_SOURCES = \
 	plugins/processes/events.c \
+	plugins/processes/exits.c \
 	plugins/processes/names.c \
 	plugins/processes/proc.c \
 	plugins/processes/processes.c \
@@ -26,3 +27,6 @@ TESTS += tests/unit/test_processes
 tests_unit_test_processes_SOURCES = tests/unit/test_processes.c $(FAKE_HOST) $(PROCESSES_SOURCES)
 tests_unit_test_processes_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_processes_LDADD = $(CHECK_LIBS) -lm
+
+TESTS += tests/kernel/test_processes.py
+EXTRA_DIST += tests/kernel/test_processes.py

@@ -19,7 +19,9 @@ static int publish(struct processes *p, struct wanted *w)
 
 	if (p->scanning || p->scanned == 0 || w->id == KITH_ID_NONE || (w->published && w->put == w->count))
 		return 0;
-	r = p->h->put(p->h, w->id, w->count);
+	r = exits_counted(p, w);
+	if (r == 0)
+		r = p->h->put(p->h, w->id, w->count);
 	if (r == 0) {
 		w->put = w->count;
 		w->published = true;
@@ -35,9 +37,13 @@ struct tracked *names_tracked(const struct processes *p, int32_t pid)
 	return t;
 }
 
-static void untrack(struct processes *p, struct tracked *t)
+static int untrack(struct processes *p, struct tracked *t)
 {
-	t->wanted->count--;
+	struct wanted *w = t->wanted;
+	int r;
+
+	w->count--;
+	w->cpu_ended += t->cpu;
 	HASH_DELETE(hh, p->tracked, t);
 	p->n_tracked--;
 	/*
@@ -46,9 +52,17 @@ static void untrack(struct processes *p, struct tracked *t)
 	 */
 	if (t->watch)
 		p->h->unwatch(p->h, t->watch);
-	if (t->pidfd >= 0)
+	if (t->pidfd >= 0) {
 		close(t->pidfd);
+		p->n_pidfds--;
+	}
+	if (t->stat >= 0) {
+		close(t->stat);
+		p->n_open--;
+	}
+	r = t->ended ? exits_ended(p, w, t) : 0;
 	free(t);
+	return r;
 }
 
 /* Changes of the filter are gathered: a burst of processes makes one update */
@@ -75,12 +89,12 @@ int names_track(struct processes *p, int32_t pid, struct wanted *w)
 		before->count--;
 		w->count++;
 	} else if (t) {
-		untrack(p, t);
+		r = untrack(p, t);
 	} else {
 		t = calloc(1, sizeof(*t));
 		if (!t)
 			return -ENOMEM;
-		*t = (struct tracked){ .p = p, .wanted = w, .pid = pid, .pidfd = -1, .fresh = p->events && !p->wide, .seen = true };
+		*t = (struct tracked){ .p = p, .wanted = w, .pid = pid, .pidfd = -1, .stat = -1, .fresh = p->events && !p->wide, .seen = true };
 		HASH_ADD(hh, p->tracked, pid, sizeof(t->pid), t);
 		p->n_tracked++;
 		w->count++;
@@ -128,15 +142,24 @@ int names_classify(struct processes *p, int32_t pid)
 {
 	struct tracked *t = names_tracked(p, pid);
 	struct wanted *w = NULL;
+	struct proc_stat stat = { 0 };
 	char comm[80]; /* a kernel worker's is longer than a process's */
-	int n = proc_name(p->dir, pid, comm, sizeof(comm));
+	int r, n = proc_name(p->dir, pid, comm, sizeof(comm));
 
 	if (n > 0)
 		w = match(p, pid, comm, (size_t)n);
 	/* Its zombie still has a name */
-	if (w && (!t || t->wanted != w) && proc_life(p->dir, pid) == PROC_GONE)
+	if (w && (!t || t->wanted != w) && proc_life(p->dir, pid, &stat) == PROC_GONE)
 		w = NULL;
-	return t || w ? names_track(p, pid, w) : 0;
+	if (t && n < 0)
+		t->ended = true;
+	if (!t && !w)
+		return 0;
+	r = names_track(p, pid, w);
+	t = r < 0 || !w ? NULL : names_tracked(p, pid);
+	if (t && !t->start && stat.start)
+		t->start = exits_start_time(p, stat.start);
+	return t && !p->events ? events_hold(p, t) : r;
 }
 
 /* ---- scanning --------------------------------------------------------------------------------------------------- */
@@ -177,14 +200,16 @@ int names_look(struct processes *p, int32_t pid)
 	struct tracked *t;
 	int r;
 
-	if (names_tracked(p, pid) && proc_life(p->dir, pid) == PROC_GONE) {
+	t = names_tracked(p, pid);
+	if (t && proc_life(p->dir, pid, NULL) == PROC_GONE) {
 		/* Its forks may be on their way still */
 		names_recent_add(p, pid);
+		t->ended = true;
 		return names_track(p, pid, NULL);
 	}
 	r = names_classify(p, pid);
 	t = r < 0 ? NULL : names_tracked(p, pid);
-	return t && proc_life(p->dir, pid) == PROC_HEADLESS ? events_hold(p, t) : r;
+	return t && proc_life(p->dir, pid, NULL) == PROC_HEADLESS ? events_hold(p, t) : r;
 }
 
 static int scan_one(int32_t pid, void *user)
@@ -204,8 +229,10 @@ static int scan_now(struct processes *p)
 	r = proc_each(p->dir, scan_one, p);
 	for (t = p->tracked; t && r >= 0; t = next) {
 		next = t->hh.next;
-		if (!t->seen)
+		if (!t->seen) {
+			t->ended = true;
 			names_track(p, t->pid, NULL);
+		}
 	}
 	p->scanning = false;
 	if (r < 0)
@@ -217,8 +244,11 @@ static int scan_now(struct processes *p)
 	p->scanning = true;
 	r = events_update(p);
 	p->scanning = false;
-	for (struct wanted *w = p->wanted; w && r == 0; w = w->next)
+	for (struct wanted *w = p->wanted; w && r == 0; w = w->next) {
 		r = publish(p, w);
+		if (r == 0 && w->published)
+			r = exits_put(p, w);
+	}
 	return r;
 }
 
@@ -237,6 +267,11 @@ int names_scan_soon(struct processes *p)
 	int64_t soonest = p->h->now(p->h) + BATCH_AFTER, due = p->scanned + SCAN_SPACING;
 
 	return names_scan_at(p, due > soonest ? due : soonest);
+}
+
+int names_scan_later(struct processes *p)
+{
+	return names_scan_at(p, p->h->now(p->h) + SCAN_SPACING);
 }
 
 static int on_batch(void *user)
@@ -317,7 +352,9 @@ static int source_adapt(struct processes *p)
 			p->h->unwatch(p->h, p->batch);
 		if (p->fallback)
 			p->h->unwatch(p->h, p->fallback);
-		p->batch = p->fallback = NULL;
+		if (p->summary)
+			p->h->unwatch(p->h, p->summary);
+		p->batch = p->fallback = p->summary = NULL;
 		p->scanned = 0;
 		p->scan_wanted = p->stale = p->wide = false;
 		names_tell(p);
@@ -412,7 +449,7 @@ static int names_remove(struct processes *p, const char *name)
 	for (t = p->tracked; t; t = next) {
 		next = t->hh.next;
 		if (t->wanted == w)
-			untrack(p, t);
+			(void)untrack(p, t);
 	}
 	*at = w->next;
 	p->n_wanted--;
@@ -463,6 +500,8 @@ void names_free(struct processes *p)
 		next = t->hh.next;
 		if (t->pidfd >= 0)
 			close(t->pidfd);
+		if (t->stat >= 0)
+			close(t->stat);
 		HASH_DELETE(hh, p->tracked, t);
 		free(t);
 	}

@@ -148,21 +148,28 @@ int proc_stat_parse(const char *text, struct proc_stat *ret)
 {
 	/* The name may hold blanks and parentheses: what follows the last one is plain */
 	const char *s = strrchr(text, ')');
-	struct proc_stat stat;
+	struct proc_stat stat = { 0 };
 	char *end;
 
 	if (!s || s[1] != ' ' || !s[2] || s[3] != ' ')
 		return -EBADMSG;
 	stat.state = s[2];
 	s += 3;
-	/* From field 4, the parent, to field 20, the number of threads */
-	for (int field = 4; field < 20; field++) {
+	/* From field 4, the parent, to field 24, the resident pages */
+	for (int field = 4; field <= 24; field++) {
 		s += strspn(s, " ");
+		if (field == 14 || field == 15)
+			stat.cpu += strtoull(s, NULL, 10);
+		else if (field == 20)
+			stat.threads = strtol(s, &end, 10);
+		else if (field == 22)
+			stat.start = strtoull(s, NULL, 10);
+		else if (field == 24)
+			stat.pages = strtoull(s, NULL, 10);
+		if (field == 20 && end == s)
+			return -EBADMSG;
 		s += strcspn(s, " ");
 	}
-	stat.threads = strtol(s, &end, 10);
-	if (end == s)
-		return -EBADMSG;
 	*ret = stat;
 	return 0;
 }
@@ -175,12 +182,14 @@ int proc_stat(int dir, int32_t pid, struct proc_stat *ret)
 	return n < 0 ? n : proc_stat_parse(text, ret);
 }
 
-enum proc_life proc_life(int dir, int32_t pid)
+enum proc_life proc_life(int dir, int32_t pid, struct proc_stat *ret)
 {
 	struct proc_stat stat;
 
 	if (proc_stat(dir, pid, &stat) < 0)
 		return PROC_GONE;
+	if (ret)
+		*ret = stat;
 	if (stat.state != 'Z' && stat.state != 'X' && stat.state != 'x')
 		return PROC_LIVES;
 	return stat.threads > 1 ? PROC_HEADLESS : PROC_GONE;

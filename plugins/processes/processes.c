@@ -21,8 +21,20 @@ static const struct kith_metric totals_metrics[] = {
 _Static_assert(KITH_COUNT(totals_metrics) == N_TOTALS, "the table and its indices differ");
 
 static const struct kith_metric process_metrics[] = {
-	{ "count", "processes", "processes of this name, zombies left out", NULL, KITH_GAUGE, KITH_METRIC_EVENT },
+	[PROCESS_COUNT] = { "count", "processes", "processes of this name, zombies left out", NULL, KITH_GAUGE, KITH_METRIC_EVENT },
+	[PROCESS_RESTARTS] = { "restarts", "restarts", "how often one ran again after none did", NULL, KITH_COUNTER, KITH_METRIC_EVENT },
+	[PROCESS_EXITS] = { "exits", "processes", "processes that have ended", NULL, KITH_COUNTER, KITH_METRIC_EVENT },
+	[PROCESS_FAILURES] = { "failures", "processes", "those that ended by a signal, or with another status than 0", NULL, KITH_COUNTER,
+	                       KITH_METRIC_EVENT },
+	[PROCESS_LAST_STATUS] = { "last_status", "1", "status of the one that ended last; 0 for one that a signal ended", NULL, KITH_GAUGE,
+	                          KITH_METRIC_EVENT },
+	[PROCESS_LAST_SIGNAL] = { "last_signal", "1", "signal that ended the one that ended last; 0: none", NULL, KITH_GAUGE, KITH_METRIC_EVENT },
+	[PROCESS_CPU] = { "cpu", "s", "CPU time of all of them, also those that have ended", NULL, KITH_COUNTER, 0 },
+	[PROCESS_MEMORY] = { "memory", "B", "resident memory, shared pages counted for each", NULL, KITH_GAUGE, 0 },
+	[PROCESS_THREADS] = { "threads", "threads", "their threads", NULL, KITH_GAUGE, 0 },
+	[PROCESS_UPTIME] = { "uptime", "s", "how long the oldest of them has been running", NULL, KITH_GAUGE, 0 },
 };
+_Static_assert(KITH_COUNT(process_metrics) == N_PROCESS, "the table and its indices differ");
 
 static const struct kith_family families[] = {
 	[FAMILY_PROCESSES] = { KITH_FAMILY_INIT, .name = "processes", .help = "processes of this host", .metrics = totals_metrics,
@@ -52,6 +64,17 @@ static int add_names(struct processes *p)
 	return r;
 }
 
+static bool own_pids(int proc)
+{
+	char text[24];
+	ssize_t n = readlinkat(proc, "self", text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	return atoi(text) == getpid();
+}
+
 static int processes_init(const struct kith_host *h, void **ret_state)
 {
 	struct processes *p = calloc(1, sizeof(*p));
@@ -65,9 +88,13 @@ static int processes_init(const struct kith_host *h, void **ret_state)
 		r = p->dir;
 		goto fail_free;
 	}
+	p->own_pids = own_pids(p->dir);
 	r = totals_init(p);
 	if (r < 0)
 		goto fail_dir;
+	r = h->sample(h, exits_sample, p, NULL);
+	if (r < 0)
+		goto fail_names;
 	p->starting = true;
 	r = add_names(p);
 	if (r == 0)
@@ -107,7 +134,7 @@ KITH_PLUGIN = {
 	.name = "processes",
 	.version = "1",
 	.help = "processes: totals, and counts of those that somebody asks for by name",
-	.provides = KITH_PROVIDES_SAMPLES | KITH_PROVIDES_RESYNC,
+	.provides = KITH_PROVIDES_SAMPLES | KITH_PROVIDES_RECORDS | KITH_PROVIDES_RESYNC,
 	.needs = KITH_NEEDS_PROCFS,
 	.families = families,
 	.n_families = KITH_COUNT(families),

@@ -18,6 +18,20 @@
 
 enum { FAMILY_PROCESSES, FAMILY_PROCESS };
 
+enum process_metric {
+	PROCESS_COUNT,
+	PROCESS_RESTARTS,
+	PROCESS_EXITS,
+	PROCESS_FAILURES,
+	PROCESS_LAST_STATUS,
+	PROCESS_LAST_SIGNAL,
+	PROCESS_CPU, /* from here: on the tick */
+	PROCESS_MEMORY,
+	PROCESS_THREADS,
+	PROCESS_UPTIME,
+	N_PROCESS,
+};
+
 enum totals_metric {
 	TOTALS_TOTAL,
 	TOTALS_RUNNING,
@@ -38,6 +52,10 @@ enum totals_metric {
 struct proc_stat {
 	char state;
 	long threads;
+	/* 0 where the line ends before them */
+	uint64_t cpu;   /* user and system, ticks */
+	uint64_t start; /* ticks since the host's start */
+	uint64_t pages; /* resident */
 };
 
 /* Calls `fn` with every pid. The number of them, or -errno; a negative answer of `fn` ends it and is returned. */
@@ -55,7 +73,7 @@ enum proc_life {
 	PROC_HEADLESS, /* its leader has ended, threads live on */
 	PROC_LIVES,
 };
-enum proc_life proc_life(int dir, int32_t pid);
+enum proc_life proc_life(int dir, int32_t pid, struct proc_stat *ret); /* ret may be NULL; untouched when there is no such process */
 
 /* ---- totals.c --------------------------------------------------------------------------------------------------- */
 
@@ -75,6 +93,13 @@ struct totals {
 #define SCAN_SPACING INT64_C(1000000000)   /* ns between scans, however often events are lost */
 
 #define RECENT_MAX 512
+#define OPEN_MAX_STATS 128 /* /proc/PID/stat that are held open; of a name with more processes CPU and memory are left out */
+
+struct usage {
+	double cpu, memory, threads;
+	int64_t oldest;
+	uint32_t unread;
+};
 
 struct wanted {
 	struct wanted *next;
@@ -82,6 +107,12 @@ struct wanted {
 	bool by_promise, by_option;
 	bool published;
 	uint32_t count, put;
+	bool has_run;
+	uint64_t restarts, exits, failures;
+	uint64_t untold, untold_failed, untold_killed; /* ends since `told` */
+	int64_t told, gone_at; /* ns */
+	double cpu_ended;      /* s, of those that have ended, as of their last reading */
+	struct usage sum;      /* of this tick */
 	size_t length;
 	char name[];
 };
@@ -91,7 +122,12 @@ struct tracked {
 	struct processes *p;
 	struct wanted *wanted;
 	struct kith_watch *watch; /* of pidfd */
-	int pidfd;      /* -1; held while the leader has gone and threads live on */
+	int pidfd;      /* -1; held while the leader has gone and threads live on, and where there are no process events */
+	int stat;       /* -1; /proc/PID/stat once it was read on a tick */
+	int32_t status; /* of wait(2) */
+	bool has_status, ended;
+	int64_t start;  /* ns; 0: unknown */
+	double cpu;     /* s, of the last reading */
 	int32_t pid;
 	bool fresh;     /* the kernel's filter does not know it yet */
 	bool seen;      /* in this scan */
@@ -105,7 +141,10 @@ struct processes {
 	struct wanted *wanted;
 	struct tracked *tracked; /* uthash by pid */
 	uint32_t n_wanted, n_tracked, n_globs;
-	struct kith_watch *events, *batch, *fallback;
+	uint32_t n_open;     /* /proc/PID/stat */
+	uint32_t n_pidfds;
+	struct kith_watch *events, *batch, *fallback, *summary;
+	bool own_pids;       /* /proc has the pids of our own namespace */
 	bool wide;           /* the filter asks for all exits */
 	bool stale;          /* the filter is not what it should be */
 	bool starting;       /* init: scanned once at its end */
@@ -135,6 +174,7 @@ int names_look(struct processes *p, int32_t pid);
 /* All processes, soon: at once unless the last scan was less than SCAN_SPACING ago */
 int names_scan(struct processes *p);
 int names_scan_soon(struct processes *p);
+int names_scan_later(struct processes *p); /* in SCAN_SPACING */
 void names_settle(struct processes *p); /* up to now */
 void names_recent_add(struct processes *p, int32_t pid);
 bool names_recent(const struct processes *p, int32_t pid);
@@ -154,6 +194,16 @@ void events_stop(struct processes *p);
 int events_hold(struct processes *p, struct tracked *t);
 /* Gives the kernel the filter that fits now, then looks again at those that it did not know */
 int events_update(struct processes *p);
+
+/* ---- exits.c ---------------------------------------------------------------------------------------------------- */
+
+int exits_ended(struct processes *p, struct wanted *w, const struct tracked *t);
+/* A child of the name came and went before it could be looked at */
+int exits_unseen(struct processes *p, struct wanted *w);
+int exits_counted(struct processes *p, struct wanted *w);
+int exits_put(struct processes *p, struct wanted *w);
+int exits_sample(void *state);
+int64_t exits_start_time(const struct processes *p, uint64_t ticks);
 
 /* ---- totals.c --------------------------------------------------------------------------------------------------- */
 

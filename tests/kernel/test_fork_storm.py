@@ -8,10 +8,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kerneltest import CONNECTOR, Stopped, cpu_ns, drops, namespaces, netlink_sockets, switches  # noqa: E402
+from kerneltest import CONNECTOR, Stopped, cpu_ns, drops, namespaces, netlink_sockets, quiet_groups, switches  # noqa: E402
 from kithtest import BUILD, DEADLINE, Skip, Suite, wait_for, write_file  # noqa: E402
 
 namespaces("mount")
+quiet_groups()
 FORKER = os.path.join(BUILD, "tests", "kernel", "kith-forker")
 NAME = "kith-forker"
 SERIES = "process:%s:count" % NAME

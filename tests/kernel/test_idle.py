@@ -8,10 +8,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kerneltest import cpu_ns, namespaces, switches, threads  # noqa: E402
+from kerneltest import cpu_ns, namespaces, quiet_groups, switches, threads  # noqa: E402
 from kithtest import DEADLINE, KITH, Skip, Suite, environment, sanitized, wait_for  # noqa: E402
 
 namespaces("net", "mount")
+quiet_groups()
 suite = Suite()
 STRETCH = 31  # seconds: three or four ticks of 10 s
 SLOW = "interval = 10s\n"

@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""Processes of a promised name: how they end, that they run again, what they use; where there are no process events, by pidfd."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import kerneltest  # noqa: E402, F401: finds kithtest
+from kithtest import KITHD, Skip, Suite  # noqa: E402
+
+suite = Suite()
+NAME = "kithnap%d" % os.getpid()  # 15 bytes at most
+PROMISE = """
+bundle nap {
+    promise runs {
+        promiser  process:%s
+        keep      process:%s:count >= 1
+    }
+}
+""" % (NAME, NAME)
+folder = suite.folder()
+nap = os.path.join(folder, NAME)
+shutil.copy(shutil.which("perl") or sys.executable, nap)
+perl = bool(shutil.which("perl"))
+
+
+def start(code, **how):
+    """`code` is of perl"""
+    return subprocess.Popen([nap, "-e", "$SIG{PIPE}='DEFAULT';" + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **how)
+
+
+def sleeper(code="<STDIN>; exit 3"):
+    p = start("$|=1; print qq(in\\n); " + code)
+    assert p.stdout.readline() == b"in\n"
+    return p
+
+
+def end(p):
+    p.stdin.close()
+    p.wait()
+    p.stdout.close()
+
+
+def series(d, metric, condition):
+    return d.wait_series("process:%s:%s" % (NAME, metric), condition)["value"]
+
+
+def record(watch, *texts):
+    return watch.wait("a record of %s" % (texts,), lambda x: x["kind"] == "record" and all(t in x["message"] for t in texts))
+
+
+def have_events(d):
+    if not perl:
+        raise Skip("perl is not installed")
+    reason = d.plugin("processes")[0]["reason"]
+    if "no process events" in reason:
+        raise Skip(reason)
+
+
+d = suite.daemon(conf="interval = 100ms\n", promises={"nap.promise": PROMISE}).start()
+watch = d.watch("--records", "--transitions", "process:*", "nap.runs")
+series(d, "count", lambda v: v == 0)
+
+with suite.check("it ends with a status: the record, the counts, the promise"):
+    have_events(d)
+    p = sleeper()
+    d.wait_promise("nap.runs", "kept")
+    end(p)
+    line = record(watch, NAME, "ended with status 3 after")
+    assert "pid %d" % p.pid in line["message"], line
+    series(d, "exits", lambda v: v == 1)
+    series(d, "failures", lambda v: v == 1)
+    series(d, "last_status", lambda v: v == 3)
+    d.wait_promise("nap.runs", "broken")
+
+with suite.check("it runs again, and is ended by a signal"):
+    have_events(d)
+    time.sleep(1.1)  # two ends within a second are one record
+    p = sleeper()
+    record(watch, NAME, "runs again, after")
+    series(d, "restarts", lambda v: v == 1)
+    p.send_signal(signal.SIGKILL)
+    end(p)
+    record(watch, NAME, "ended by signal 9")
+    series(d, "last_signal", lambda v: v == 9)
+
+with suite.check("what it uses: CPU, memory, threads, uptime; CPU never goes back"):
+    have_events(d)
+    p = sleeper("my $x = 'x' x 30000000; my $i = 0; while (times < 0.3) { $i++ } print qq(done\\n); <STDIN>; exit 0")
+    assert p.stdout.readline() == b"done\n"
+    cpu = series(d, "cpu", lambda v: v is not None and v >= 0.25)
+    assert series(d, "memory", lambda v: v is not None and v > 30e6) < 1e9
+    series(d, "threads", lambda v: v == 1)
+    series(d, "uptime", lambda v: v is not None and 0 <= v < 60)
+    end(p)
+    series(d, "count", lambda v: v == 0)
+    series(d, "threads", lambda v: v == 0)
+    assert series(d, "cpu", lambda v: v is not None) >= cpu
+
+with suite.check("many that end at once: counted exactly, told in few words"):
+    have_events(d)
+    before = series(d, "exits", lambda v: v is not None)
+    # A chain: fork and wait
+    p = sleeper("for (1..2000) { my $k = fork; exit($_ % 2) unless $k; waitpid $k, 0 } <STDIN>; exit 0")
+    series(d, "exits", lambda v: v == before + 2000)
+    said = [x for x in watch.lines if x["kind"] == "record" and NAME in x["message"]]
+    assert len(said) < 100, len(said)
+    end(p)
+    record(watch, "more processes of " + NAME)
+    watch.end()
+    d.stop()
+
+with suite.check("without process events: the end of an own process is noticed by pidfd, long before the next scan"):
+    if not perl or subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode:
+        raise Skip("needs perl, and a network namespace of its own: there are no process events in it")
+    wrapper = os.path.join(folder, "kithd")
+    with open(wrapper, "w") as f:
+        f.write('#!/bin/sh\nexec unshare --net %s "$@"\n' % KITHD)
+    os.chmod(wrapper, 0o755)
+    p = sleeper()
+    with suite.daemon(conf="interval = 100ms\nplugin processes { scan_interval = 1h }\n", promises={"nap.promise": PROMISE},
+                      program=wrapper) as d:
+        series(d, "count", lambda v: v == 1)
+        assert "no process events" in d.plugin("processes")[0]["reason"], d.plugin("processes")
+        watch = d.watch("--records", "process:*")
+        end(p)
+        record(watch, NAME, "its status is not known")
+        series(d, "count", lambda v: v == 0)
+        series(d, "exits", lambda v: v == 1)
+        watch.end()
+
+suite.end()
