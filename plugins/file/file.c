@@ -91,6 +91,14 @@ static void remount(struct files *f)
 	}
 }
 
+/* It is long ago, beside what events wait for now, that there was one. */
+static bool is_calm(const struct files *f, int64_t now)
+{
+	int64_t since = now - f->last_batch;
+
+	return since < 0 || since > CALM || since > 10 * f->delay;
+}
+
 static int on_batch(void *user)
 {
 	struct files *f = user;
@@ -98,7 +106,7 @@ static int on_batch(void *user)
 
 	f->h->unwatch(f->h, f->timer);
 	f->timer = NULL;
-	f->delay = now - f->last_batch > CALM || now < f->last_batch ? DELAY_MIN : f->delay * 2 < DELAY_MAX ? f->delay * 2 : DELAY_MAX;
+	f->delay = is_calm(f, now) ? DELAY_MIN : f->delay * 2 < DELAY_MAX ? f->delay * 2 : DELAY_MAX;
 	f->last_batch = now;
 	if (f->remount_due)
 		remount(f);
@@ -164,7 +172,7 @@ void files_soon(struct files *f)
 	watch_mounts(f);
 	if (f->timer)
 		return;
-	if (f->h->now(f->h) - f->last_batch > CALM)
+	if (is_calm(f, f->h->now(f->h)))
 		f->delay = DELAY_MIN;
 	/* Without memory for a timer the next event brings it. */
 	if (f->h->watch_timer(f->h, f->delay, 0, 0, on_batch, f, &f->timer) < 0)

@@ -253,13 +253,21 @@ static void scan(struct textfile *t)
 	closedir(d);
 }
 
+/* It is long ago, beside what events wait for now, that there was one. */
+static bool is_calm(const struct textfile *t, int64_t now)
+{
+	int64_t since = now - t->last_batch;
+
+	return since < 0 || since > CALM || since > 10 * t->delay;
+}
+
 static int on_batch(void *user)
 {
 	struct textfile *t = user;
 	int64_t now = t->h->now(t->h), bytes = 0;
 
 	unwatch(t, &t->timer);
-	t->delay = now - t->last_batch > CALM || now < t->last_batch ? DELAY_MIN : t->delay * 2 < DELAY_MAX ? t->delay * 2 : DELAY_MAX;
+	t->delay = is_calm(t, now) ? DELAY_MIN : t->delay * 2 < DELAY_MAX ? t->delay * 2 : DELAY_MAX;
 	t->last_batch = now;
 	if (t->rescan)
 		scan(t);
@@ -287,7 +295,7 @@ static void soon(struct textfile *t)
 {
 	if (t->timer)
 		return;
-	if (t->h->now(t->h) - t->last_batch > CALM)
+	if (is_calm(t, t->h->now(t->h)))
 		t->delay = DELAY_MIN;
 	if (t->h->watch_timer(t->h, t->delay, 0, 0, on_batch, t, &t->timer) < 0)
 		t->timer = NULL;
