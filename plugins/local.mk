@@ -10,6 +10,7 @@ include plugins/processes/local.mk
 include plugins/memory/local.mk
 include plugins/kmsg/local.mk
 include plugins/load/local.mk
+include plugins/device/local.mk
 include plugins/disk/local.mk
 include plugins/df/local.mk
 include plugins/swap/local.mk

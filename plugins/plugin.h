@@ -234,6 +234,7 @@ enum kith_source {
 	KITH_SOURCE_PRESSURE = 1, /* kith/sources/pressure.h */
 	KITH_SOURCE_CGROUP = 2,   /* kith/sources/cgroup.h */
 	KITH_SOURCE_KMSG = 10,    /* kith/sources/kmsg.h */
+	KITH_SOURCE_DEVICE = 11,  /* kith/sources/device.h */
 };
 /* `event`: the structure of the source's header, valid during the call. NULL: what was watched is gone, and no more is told. */
 typedef int (*kith_source_fn)(const void *event, void *user);

@@ -2,6 +2,7 @@
 libkith_a_SOURCES += \
 	daemon/source/cgroup.c daemon/source/cgroup_files.c daemon/source/cgroup_v1.c daemon/source/cgroup.h \
 	daemon/source/file.c daemon/source/file.h \
+	daemon/source/device.c daemon/source/device.h \
 	daemon/source/kinds.c daemon/source/kinds.h \
 	daemon/source/kmsg.c daemon/source/kmsg.h \
 	daemon/source/netlink.c daemon/source/netlink.h \
