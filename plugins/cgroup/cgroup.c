@@ -122,11 +122,12 @@ static void trigger_start(struct group *g)
 {
 	struct cgroups *c = g->c;
 	char path[4400];
-	struct kith_pressure_filter filter = { .size = sizeof(filter), .path = path, .stall = (int64_t)(c->stall * 1e9), .window = WINDOW };
+	struct kith_pressure_filter filter = { .size = sizeof(filter), .path = path, .window = WINDOW };
 
 	if (g->trigger || !(c->stall > 0) || !g->promised || !g->directories[KITH_CGROUP_V2] ||
 	    snprintf(path, sizeof(path), "%s/memory.pressure", g->directories[KITH_CGROUP_V2]) >= (int)sizeof(path))
 		return;
+	filter.stall = (int64_t)(c->stall * 1e9);
 	if (c->h->watch_source(c->h, KITH_SOURCE_PRESSURE, &filter, on_stall, g, &g->trigger) == 0)
 		c->h->put(c->h, g->id + STALLS, (double)g->stalls);
 }
