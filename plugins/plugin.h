@@ -233,6 +233,7 @@ typedef int (*kith_ended_fn)(const struct kith_ended *ended, void *user);
 enum kith_source {
 	KITH_SOURCE_PRESSURE = 1, /* kith/sources/pressure.h */
 	KITH_SOURCE_CGROUP = 2,   /* kith/sources/cgroup.h */
+	KITH_SOURCE_TASK = 3,     /* kith/sources/task.h */
 	KITH_SOURCE_KMSG = 10,    /* kith/sources/kmsg.h */
 	KITH_SOURCE_DEVICE = 11,  /* kith/sources/device.h */
 };

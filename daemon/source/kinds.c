@@ -5,6 +5,7 @@ static const struct source_kind *const kinds[] = {
 	&source_kmsg,
 	&source_pressure,
 	&source_cgroup,
+	&source_task,
 };
 
 const struct source_kind *source_kind_find(uint32_t id)

@@ -8,5 +8,6 @@ extern const struct source_kind source_device;
 extern const struct source_kind source_kmsg;
 extern const struct source_kind source_pressure;
 extern const struct source_kind source_cgroup;
+extern const struct source_kind source_task;
 
 #endif

@@ -8,6 +8,7 @@ libkith_a_SOURCES += \
 	daemon/source/netlink.c daemon/source/netlink.h \
 	daemon/source/pressure.c \
 	daemon/source/process.c daemon/source/process_bpf.c daemon/source/process.h \
+	daemon/source/task.c daemon/source/task.h \
 	daemon/source/source.c daemon/source/source.h
 
 check_PROGRAMS += tests/unit/test_source tests/unit/test_source_netlink tests/unit/test_source_process tests/unit/test_source_file

@@ -12,8 +12,22 @@ PROCESSES_SOURCES = \
 	plugins/processes/proc.c \
 	plugins/processes/processes.c \
 	plugins/processes/processes.h \
+	plugins/processes/short.c \
 	plugins/processes/totals.c
 EXTRA_DIST += plugins/processes/README
+kithsources_HEADERS += plugins/sources/task.h
+
+check_PROGRAMS += tests/fuzz/fuzz_taskstats
+tests_fuzz_fuzz_taskstats_SOURCES = tests/fuzz/fuzz_taskstats.c
+tests_fuzz_fuzz_taskstats_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"taskstats"'
+tests_fuzz_fuzz_taskstats_LDADD = $(LIBKITH_LIBS)
+if FUZZER
+tests_fuzz_fuzz_taskstats_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_taskstats_SOURCES += tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_taskstats
+endif
+EXTRA_DIST += tests/fuzz/taskstats
 
 check_PROGRAMS += tests/kernel/test_source_processes
 TESTS += tests/kernel/test_source_processes

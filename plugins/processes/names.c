@@ -335,6 +335,8 @@ void names_tell(struct processes *p)
 	if (p->n_globs)
 		snprintf(text + n, sizeof(text) - (size_t)n, "%sprocess:…:count of a name with '*' is not counted: name the processes",
 		         n ? "; " : "");
+	if (!*text)
+		snprintf(text, sizeof(text), "%s", p->short_lived.note);
 	p->h->note(p->h, *text ? text : NULL);
 }
 

@@ -36,11 +36,23 @@ static const struct kith_metric process_metrics[] = {
 };
 _Static_assert(KITH_COUNT(process_metrics) == N_PROCESS, "the table and its indices differ");
 
+static const struct kith_metric short_metrics[] = {
+	[SHORT_COUNT] = { "count", "processes", "processes that lived shortly", NULL, KITH_COUNTER, 0 },
+	[SHORT_CPU] = { "cpu", "s", "their CPU time", NULL, KITH_COUNTER, 0 },
+	[SHORT_READ] = { "read", "B", "what they read from disks", NULL, KITH_COUNTER, 0 },
+	[SHORT_WRITTEN] = { "written", "B", "what they wrote to disks", NULL, KITH_COUNTER, 0 },
+	[SHORT_CPU_DELAY] = { "cpu_delay", "s", "time that they waited for a processor", NULL, KITH_COUNTER, 0 },
+	[SHORT_DISK_DELAY] = { "disk_delay", "s", "time that they waited for a disk (with kernel.task_delayacct)", NULL, KITH_COUNTER, 0 },
+};
+_Static_assert(KITH_COUNT(short_metrics) == N_SHORT, "the table and its indices differ");
+
 static const struct kith_family families[] = {
 	[FAMILY_PROCESSES] = { KITH_FAMILY_INIT, .name = "processes", .help = "processes of this host", .metrics = totals_metrics,
 	                       .n_metrics = KITH_COUNT(totals_metrics) },
 	[FAMILY_PROCESS] = { KITH_FAMILY_INIT, .name = "process", .help = "processes by name, of the names that are asked for",
 	                     .instance = "name", .metrics = process_metrics, .n_metrics = KITH_COUNT(process_metrics) },
+	[FAMILY_SHORT] = { KITH_FAMILY_INIT, .name = "short_lived", .help = "processes that came and went (with the option exit_statistics)",
+	                   .metrics = short_metrics, .n_metrics = KITH_COUNT(short_metrics) },
 };
 
 static const struct kith_option options[] = {
@@ -49,6 +61,10 @@ static const struct kith_option options[] = {
 	  .type = KITH_OPTION_DURATION },
 	{ .name = "scan_interval", .fallback = "60s", .help = "how often to look for named processes where there are no process events",
 	  .min = 1, .max = 86400, .type = KITH_OPTION_DURATION },
+	{ .name = "exit_statistics", .fallback = "false", .help = "what short-lived processes used, by the kernel's taskstats; wakes kithd for each task that ends",
+	  .type = KITH_OPTION_BOOL },
+	{ .name = "short", .fallback = "1s", .help = "a process that lives less is short-lived", .min = 0.001, .max = 3600,
+	  .type = KITH_OPTION_DURATION },
 };
 
 static int add_names(struct processes *p)
@@ -96,7 +112,9 @@ static int processes_init(const struct kith_host *h, void **ret_state)
 	if (r < 0)
 		goto fail_names;
 	p->starting = true;
-	r = add_names(p);
+	r = short_init(p);
+	if (r == 0)
+		r = add_names(p);
 	if (r == 0)
 		r = names_start(p);
 	if (r < 0)

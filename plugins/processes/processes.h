@@ -16,7 +16,9 @@
 
 #include "plugin.h"
 
-enum { FAMILY_PROCESSES, FAMILY_PROCESS };
+enum { FAMILY_PROCESSES, FAMILY_PROCESS, FAMILY_SHORT };
+
+enum short_metric { SHORT_COUNT, SHORT_CPU, SHORT_READ, SHORT_WRITTEN, SHORT_CPU_DELAY, SHORT_DISK_DELAY, N_SHORT };
 
 enum process_metric {
 	PROCESS_COUNT,
@@ -133,10 +135,23 @@ struct tracked {
 	bool seen;      /* in this scan */
 };
 
+#define SHORT_NAMES 32 /* of short-lived processes that are told apart in a summary */
+
+struct short_lived {
+	kith_id id;
+	int64_t limit;   /* ns: who lives less is short-lived */
+	double sums[N_SHORT], told[N_SHORT]; /* `told`: by the last summary */
+	struct { char name[16]; uint64_t n; } names[SHORT_NAMES]; /* since then */
+	uint64_t others;
+	struct kith_watch *timer;
+	char note[120];  /* why there are none */
+};
+
 struct processes {
 	const struct kith_host *h;
 	int dir; /* /proc */
 	struct totals totals;
+	struct short_lived short_lived;
 
 	struct wanted *wanted;
 	struct tracked *tracked; /* uthash by pid */
@@ -204,6 +219,10 @@ int exits_counted(struct processes *p, struct wanted *w);
 int exits_put(struct processes *p, struct wanted *w);
 int exits_sample(void *state);
 int64_t exits_start_time(const struct processes *p, uint64_t ticks);
+
+/* ---- short.c ---------------------------------------------------------------------------------------------------- */
+
+int short_init(struct processes *p); /* hears what ends, when the option says so */
 
 /* ---- totals.c --------------------------------------------------------------------------------------------------- */
 

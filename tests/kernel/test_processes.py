@@ -8,10 +8,12 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import kerneltest  # noqa: E402, F401: finds kithtest
-from kithtest import KITHD, Skip, Suite  # noqa: E402
+import kerneltest  # noqa: E402
+from kithtest import BUILD, KITHD, Skip, Suite, sanitized  # noqa: E402
 
 suite = Suite()
+FORKER = os.path.join(BUILD, "tests", "kernel", "kith-forker")
+STORM = 50000
 NAME = "kithnap%d" % os.getpid()  # 15 bytes at most
 PROMISE = """
 bundle nap {
@@ -25,6 +27,13 @@ folder = suite.folder()
 nap = os.path.join(folder, NAME)
 shutil.copy(shutil.which("perl") or sys.executable, nap)
 perl = bool(shutil.which("perl"))
+
+
+def have_statistics():
+    if os.getuid() != 0:
+        raise Skip("needs root")
+    if not os.path.exists(FORKER):
+        raise Skip("kith-forker is not built")
 
 
 def start(code, **how):
@@ -112,6 +121,40 @@ with suite.check("many that end at once: counted exactly, told in few words"):
     record(watch, "more processes of " + NAME)
     watch.end()
     d.stop()
+
+with suite.check("a storm of 50,000 short processes of a promised name, with exit statistics: bounded, the count exact, others not late"):
+    have_statistics()
+    storm_promise = PROMISE.replace(NAME, "kith-forker")
+    with suite.daemon(conf="interval = 100ms\nplugin processes { exit_statistics = true }\n", promises={"nap.promise": storm_promise}) as d:
+        d.wait_series("process:kith-forker:count")
+        if d.plugin("processes")[0]["reason"]:
+            raise Skip(d.plugin("processes")[0]["reason"])
+
+        def storm(n):
+            p = subprocess.run([FORKER, str(n), "0", "start"], input=b"go\n", stdout=subprocess.DEVNULL, timeout=300)
+            assert p.returncode == 0
+            d.wait_series("process:kith-forker:count", lambda v: v == 0)
+        storm(2000)
+        before, counted = d.holds(), d.value("short_lived:count")
+        time_of = d.get("load:1m")["load:1m"]["time"]
+        storm(STORM)
+        assert d.get("load:1m")["load:1m"]["time"] != time_of, "others stood still"
+        lost = len(d.lines("events were lost"))
+        count = d.wait_series("short_lived:count", lambda v: v is not None and v - counted >= (1 if lost else STORM))["value"] - counted
+        after, cpu = d.holds(), d.value("short_lived:cpu")
+        print("# %d of %d short-lived processes told, %.2f s of CPU, %d losses; anonymous %d KiB before, %d after" %
+              (count, STORM, cpu, lost, before["anonymous"], after["anonymous"]))
+        assert cpu > 0
+        assert sanitized() or after["anonymous"] <= before["anonymous"] + 1024, (before, after)
+        assert after["fds"] <= before["fds"] + 5, (before, after)
+        row = next(x for x in d.kith("cost")[1] if x["name"] == "processes")
+        assert row["failures"] == 0, row
+
+with suite.check("what is not asked for is not heard: no socket of taskstats"):
+    with suite.daemon(conf="interval = 100ms\n", promises={"nap.promise": PROMISE}) as d:
+        series(d, "count", lambda v: v is not None)
+        assert not [x for x in kerneltest.netlink_sockets(d.process.pid, 16)], "generic netlink"
+        assert d.value("short_lived:count") is None
 
 with suite.check("without process events: the end of an own process is noticed by pidfd, long before the next scan"):
     if not perl or subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode:
