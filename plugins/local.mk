@@ -4,6 +4,7 @@ dist_man_MANS += plugins/kith-plugin.7
 # A host for one plugin, without kithd
 FAKE_HOST = tests/unit/fake_host.c tests/unit/fake_host.h tests/unit/fake_host_own.h tests/unit/fake_table.c tests/unit/fake_watch.c
 
+include plugins/clock/local.mk
 include plugins/cpu/local.mk
 include plugins/interface/local.mk
 include plugins/processes/local.mk
