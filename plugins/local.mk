@@ -48,3 +48,13 @@ tests_unit_test_plugin_df_SOURCES = tests/unit/test_plugin_df.c tests/unit/test_
 tests_unit_test_plugin_df_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_plugin_df_LDFLAGS = $(AM_LDFLAGS) -rdynamic # its statfs is the plugin's too
 tests_unit_test_plugin_df_LDADD = $(CHECK_LIBS) -ldl
+
+# kith-sources(7): what the descriptors say
+noinst_PROGRAMS += kith-describe
+kith_describe_SOURCES = daemon/host/describe.c
+kith_describe_CPPFLAGS = $(AM_CPPFLAGS)
+kith_describe_LDADD = -ldl
+nodist_man_MANS = plugins/kith-sources.7
+plugins/kith-sources.7: kith-describe$(EXEEXT) $(plugin_PROGRAMS)
+	$(AM_V_GEN)./kith-describe$(EXEEXT) $(plugin_PROGRAMS:%=./%) >$@.new && mv $@.new $@
+CLEANFILES += plugins/kith-sources.7 plugins/kith-sources.7.new

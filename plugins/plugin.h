@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 #define KITH_ABI_MAJOR 1 /* another major: the plugin is refused */
-#define KITH_ABI_MINOR 4 /* a newer minor than kithd's: the plugin is refused */
+#define KITH_ABI_MINOR 5 /* a newer minor than kithd's: the plugin is refused */
 
 #define KITH_HAS(table, member) \
 	((table)->size >= offsetof(struct kith_host, member) + sizeof((table)->member))
@@ -473,6 +473,10 @@ struct kith_plugin {
 	int (*on_sample)(void *state, const struct kith_sample *sample);
 	int (*on_record)(void *state, const struct kith_record *record);
 	int (*on_transition)(void *state, const struct kith_transition *transition);
+
+	/* since ABI 1.5: for kith-sources(7), which is made from the descriptors; a line each, without a full stop; may be NULL */
+	const char *hears; /* by what it knows: "rtnetlink's link and address groups" */
+	const char *costs; /* "40 us a tick"; "nothing on an idle host, 3 us a message" */
 };
 
 #ifdef __GNUC__

@@ -481,4 +481,8 @@ KITH_PLUGIN = {
 	.init = init,
 	.fini = fini,
 	.resync = resync,
+	.hears = "inotify on the folders of control groups and on cgroup.events, memory.events, pids.events; eventfds "
+	         "of the v1 memory controller; the files of groups that are read on the tick",
+	.costs = "nothing on an idle host; 50 us for a group that comes and goes; 5 to 8 preads of 1 to 5 us a tick "
+	         "for each group that is read",
 };

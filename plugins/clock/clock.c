@@ -240,4 +240,6 @@ KITH_PLUGIN = {
 	.n_options = KITH_COUNT(options),
 	.init = init,
 	.fini = fini,
+	.hears = "a timer that the kernel cancels when the clock is set; adjtimex(2) on the tick",
+	.costs = "10 us a tick",
 };

@@ -316,4 +316,6 @@ KITH_PLUGIN = {
 	.n_options = KITH_COUNT(options),
 	.init = init,
 	.fini = fini,
+	.hears = "/proc/diskstats on the tick",
+	.costs = "30 us a tick",
 };

@@ -328,4 +328,7 @@ KITH_PLUGIN = {
 	.fini = exec_fini,
 	.reconfigure = configure,
 	.on_record = exec_on_record,
+	.hears = "programs that it runs at an interval, on an event or on demand; those of collectd's protocol as "
+	         "they write",
+	.costs = "a process each time",
 };

@@ -162,4 +162,6 @@ KITH_PLUGIN = {
 	.fini = interface_fini,
 	.resync = interface_resync,
 	.reconfigure = interface_reconfigure,
+	.hears = "rtnetlink's link and address groups; a link dump for the counters on the tick",
+	.costs = "40 us a tick with three links; 10 us for a notification",
 };

@@ -122,4 +122,6 @@ KITH_PLUGIN = {
 	.option_size = sizeof(struct kith_option),
 	.init = init,
 	.fini = fini,
+	.hears = "/proc/loadavg on the tick",
+	.costs = "6 us a tick",
 };

@@ -296,4 +296,6 @@ KITH_PLUGIN = {
 	.init = init,
 	.fini = fini,
 	.resync = resync,
+	.hears = "EPOLLPRI on /proc/mdstat, and uevents of block devices until there is one",
+	.costs = "nothing while nothing changes; 20 us a change",
 };

@@ -174,4 +174,6 @@ KITH_PLUGIN = {
 	.option_size = sizeof(struct kith_option),
 	.init = init,
 	.fini = fini,
+	.hears = "/proc/meminfo on the tick",
+	.costs = "25 us a tick",
 };

@@ -513,4 +513,7 @@ KITH_PLUGIN = {
 	.init = package_init,
 	.fini = package_fini,
 	.resync = package_resync,
+	.hears = "inotify on the databases of dpkg and rpm; a worker reads them when a run of the package manager is "
+	         "over",
+	.costs = "nothing until packages change; then some 30 ms in a worker for 1,000 packages",
 };

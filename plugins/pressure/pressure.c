@@ -381,4 +381,6 @@ KITH_PLUGIN = {
 	.n_options = KITH_COUNT(options),
 	.init = init,
 	.fini = fini,
+	.hears = "/proc/pressure on the tick; its triggers for what somebody names",
+	.costs = "20 us a tick",
 };

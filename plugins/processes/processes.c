@@ -162,4 +162,7 @@ KITH_PLUGIN = {
 	.init = processes_init,
 	.fini = processes_fini,
 	.resync = processes_resync,
+	.hears = "process events (netlink connector), filtered in the kernel to the names that somebody names; "
+	         "/proc/stat and the link count of /proc on the tick",
+	.costs = "7 us a tick; nothing for processes that nobody names; 10 us for an event of one",
 };

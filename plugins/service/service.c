@@ -110,4 +110,7 @@ KITH_PLUGIN = {
 	.init = service_init,
 	.fini = service_fini,
 	.resync = service_resync,
+	.hears = "systemd's signals on D-Bus; s6's event fifos; inotify on runit's status files",
+	.costs = "nothing until a service changes state; a dozen signals of 30 us each when one does; 1 MiB with 386 "
+	         "services",
 };

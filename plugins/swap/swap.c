@@ -233,4 +233,6 @@ KITH_PLUGIN = {
 	.n_options = KITH_COUNT(options),
 	.init = init,
 	.fini = fini,
+	.hears = "sysinfo(2) on the tick",
+	.costs = "7 us a tick",
 };

@@ -198,4 +198,6 @@ KITH_PLUGIN = {
 	.n_options = KITH_COUNT(options),
 	.init = init,
 	.fini = fini,
+	.hears = "stat(2) of the folders on the tick",
+	.costs = "2 us a tick for each folder",
 };

@@ -403,4 +403,6 @@ KITH_PLUGIN = {
 	.init = textfile_init,
 	.fini = textfile_fini,
 	.resync = textfile_resync,
+	.hears = "inotify on its folder",
+	.costs = "nothing while no file is written; 1 us a line when one is",
 };

@@ -66,4 +66,6 @@ KITH_PLUGIN = {
 	.option_size = sizeof(struct kith_option),
 	.init = init,
 	.fini = fini,
+	.hears = "the clock on the tick",
+	.costs = "2 us a tick",
 };

@@ -259,4 +259,6 @@ KITH_PLUGIN = {
 	.n_options = KITH_COUNT(options),
 	.init = init,
 	.fini = fini,
+	.hears = "/proc/vmstat on the tick",
+	.costs = "40 us a tick",
 };

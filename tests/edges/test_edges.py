@@ -230,7 +230,9 @@ with suite.check("manual pages have no fault that mandoc knows of"):
     assert len(pages) >= 3, pages
     if not shutil.which("mandoc"):
         raise Skip("mandoc is not installed")
-    p = subprocess.run(["mandoc", "-Tlint", "-W", "warning", *pages], capture_output=True, text=True)
+    made = os.path.join(BUILD, "plugins", "kith-sources.7")
+    assert os.path.getsize(made) > 10000, made
+    p = subprocess.run(["mandoc", "-Tlint", "-W", "warning", *pages, made], capture_output=True, text=True)
     assert p.returncode == 0, p.stdout
 
 with suite.check("the promises that are shipped pass kithd's check, each alone and all together"):
