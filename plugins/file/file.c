@@ -5,13 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file/file.h"
 
-#define DELAY_MIN (5 * NS_PER_MS)
+/*
+ * Events wait until those that come with them are there; the next ones for so long that looking takes no more than a twentieth of a
+ * processor: one file is known in a moment, a storm goes into few looks.
+ */
+#define DELAY_MIN NS_PER_MS
 #define DELAY_MAX (500 * NS_PER_MS)
-#define CALM (2 * NS_PER_S) /* without an event: the next one is looked at soon again */
+#define DELAY_SHARE 20
 #define BATCH 256           /* looks before others have their turn */
 
 static const char *const no_yes[] = { "no", "yes", NULL };
@@ -91,23 +96,26 @@ static void remount(struct files *f)
 	}
 }
 
-/* It is long ago, beside what events wait for now, that there was one. */
-static bool is_calm(const struct files *f, int64_t now)
+static int64_t clock_now(void)
 {
-	int64_t since = now - f->last_batch;
+	struct timespec t;
 
-	return since < 0 || since > CALM || since > 10 * f->delay;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t delay_after(int64_t took)
+{
+	return took * DELAY_SHARE < DELAY_MIN ? DELAY_MIN : took * DELAY_SHARE > DELAY_MAX ? DELAY_MAX : took * DELAY_SHARE;
 }
 
 static int on_batch(void *user)
 {
 	struct files *f = user;
-	int64_t now = f->h->now(f->h);
+	int64_t began = clock_now();
 
 	f->h->unwatch(f->h, f->timer);
 	f->timer = NULL;
-	f->delay = is_calm(f, now) ? DELAY_MIN : f->delay * 2 < DELAY_MAX ? f->delay * 2 : DELAY_MAX;
-	f->last_batch = now;
 	if (f->remount_due)
 		remount(f);
 	if (f->expand_due)
@@ -124,6 +132,7 @@ static int on_batch(void *user)
 	}
 	f->quiet = false;
 	files_say_denied(f);
+	f->delay = delay_after(clock_now() - began);
 	if (f->dirty)
 		files_soon(f);
 	return 0;
@@ -172,8 +181,6 @@ void files_soon(struct files *f)
 	watch_mounts(f);
 	if (f->timer)
 		return;
-	if (is_calm(f, f->h->now(f->h)))
-		f->delay = DELAY_MIN;
 	/* Without memory for a timer the next event brings it. */
 	if (f->h->watch_timer(f->h, f->delay, 0, 0, on_batch, f, &f->timer) < 0)
 		f->timer = NULL;

@@ -157,7 +157,7 @@ struct files {
 	int64_t hash_max;      /* B */
 	unsigned n_denied, n_denied_said;
 	struct kith_watch *timer;
-	int64_t delay;         /* ns between an event and the look; grows while events go on */
+	int64_t delay;         /* ns between an event and the look; by what the last look took */
 	int64_t last_batch;    /* wall ns */
 	int mountinfo;         /* descriptor; -1: none */
 	bool mounts_tried;

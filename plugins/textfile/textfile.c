@@ -8,13 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "textfile/textfile.h"
 
-#define DELAY_MIN (5 * NS_PER_MS)
+/*
+ * Events wait until those that come with them are there; the next ones for so long that looking takes no more than a twentieth of a
+ * processor: one file is known in a moment, a storm goes into few looks.
+ */
+#define DELAY_MIN NS_PER_MS
 #define DELAY_MAX (500 * NS_PER_MS)
-#define CALM (2 * NS_PER_S)
+#define DELAY_SHARE 20
 #define BATCH_BYTES (1 << 20) /* that are read before others have their turn */
 #define SIZE_MAX_BYTES (2 << 20)
 #define FILES_MAX 1024
@@ -253,22 +258,25 @@ static void scan(struct textfile *t)
 	closedir(d);
 }
 
-/* It is long ago, beside what events wait for now, that there was one. */
-static bool is_calm(const struct textfile *t, int64_t now)
+static int64_t clock_now(void)
 {
-	int64_t since = now - t->last_batch;
+	struct timespec t;
 
-	return since < 0 || since > CALM || since > 10 * t->delay;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t delay_after(int64_t took)
+{
+	return took * DELAY_SHARE < DELAY_MIN ? DELAY_MIN : took * DELAY_SHARE > DELAY_MAX ? DELAY_MAX : took * DELAY_SHARE;
 }
 
 static int on_batch(void *user)
 {
 	struct textfile *t = user;
-	int64_t now = t->h->now(t->h), bytes = 0;
+	int64_t began = clock_now(), bytes = 0;
 
 	unwatch(t, &t->timer);
-	t->delay = is_calm(t, now) ? DELAY_MIN : t->delay * 2 < DELAY_MAX ? t->delay * 2 : DELAY_MAX;
-	t->last_batch = now;
 	if (t->rescan)
 		scan(t);
 	while (t->dirty && bytes < BATCH_BYTES) {
@@ -286,6 +294,7 @@ static int on_batch(void *user)
 	}
 	note(t);
 	plan_age(t);
+	t->delay = delay_after(clock_now() - began);
 	if (t->dirty)
 		soon(t);
 	return 0;
@@ -295,8 +304,6 @@ static void soon(struct textfile *t)
 {
 	if (t->timer)
 		return;
-	if (is_calm(t, t->h->now(t->h)))
-		t->delay = DELAY_MIN;
 	if (t->h->watch_timer(t->h, t->delay, 0, 0, on_batch, t, &t->timer) < 0)
 		t->timer = NULL;
 }

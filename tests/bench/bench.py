@@ -19,6 +19,7 @@ import latency
 import promises
 import report
 import report_promises
+import sources
 from measure import say
 
 
@@ -69,6 +70,7 @@ def options():
     parser.add_argument("--cost-only", action="store_true", help="no latencies")
     parser.add_argument("--latency-only", action="store_true", help="latencies alone")
     parser.add_argument("--promises-only", action="store_true", help="promises alone: make bench-promises")
+    parser.add_argument("--sources-only", action="store_true", help="each source's latency and cost: make bench-sources")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a budget is not met")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
@@ -77,8 +79,8 @@ def options():
     for name in o.only:
         if name not in [k.name for k in cost.SERIES]:
             parser.error(f'--only: there is no "{name}"; there are ' + ", ".join(k.name for k in cost.SERIES))
-    if o.cost_only + o.latency_only + o.promises_only > 1:
-        parser.error("--cost-only, --latency-only and --promises-only: one of them")
+    if o.cost_only + o.latency_only + o.promises_only + o.sources_only > 1:
+        parser.error("--cost-only, --latency-only, --promises-only and --sources-only: one of them")
     return o
 
 
@@ -153,6 +155,10 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     bench = Bench(o.build, o.source, o.keep)
     try:
+        if o.sources_only:
+            os.sched_setaffinity(0, bench.all_cpus)
+            print(sources.text(*sources.run(bench, o.quick)), flush=True)
+            return 0
         result = measure(bench, o)
     except KeyboardInterrupt:
         print("bench: stopped", file=sys.stderr)

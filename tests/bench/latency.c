@@ -6,6 +6,9 @@
  *   latency SOCKET PROMISE ROUNDS STAMP link NAME            the link NAME is set down
  *   latency SOCKET PROMISE ROUNDS STAMP exit PROGRAM         PROGRAM, this program under another name, is killed
  *   latency SOCKET PROMISE ROUNDS STAMP file KEPT BROKEN TO  BROKEN's text replaces the file of promises TO by a rename
+ *   latency SOCKET PROMISE ROUNDS STAMP write PATH KEPT BROKEN  the text BROKEN is written to the file PATH, and it is closed
+ *   latency SOCKET PROMISE ROUNDS STAMP mount FOLDER         the file system at FOLDER is taken off
+ *   latency SOCKET PROMISE ROUNDS STAMP listen PORT          the socket that listens on PORT of loopback is closed
  *
  * STAMP is the path of a datagram socket to make, or "-". The promise is broken when it begins. One line a round: ns to
  * the transition, ns to the action or "-". With "-" for SOCKET no kithd is asked: the time is that of a bare listener
@@ -15,11 +18,13 @@
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -43,6 +48,7 @@ struct latency {
 	int stamp; /* -1: none */
 	char **args;
 	int netlink;
+	int listening;
 	int ifindex;
 	pid_t victim;
 	int64_t acted; /* CLOCK_MONOTONIC before the last act */
@@ -177,10 +183,85 @@ static int file_harm(struct latency *l)
 	return file_put(l, l->args[1]);
 }
 
+/* ---- write ------------------------------------------------------------------------------------------------------ */
+
+static int write_start(struct latency *l)
+{
+	return access(l->args[0], W_OK) < 0 ? -errno : 0;
+}
+
+static int write_text(struct latency *l, const char *text)
+{
+	int fd, r = 0;
+
+	l->acted = clock_mono();
+	fd = open(l->args[0], O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+static int write_mend(struct latency *l)
+{
+	return write_text(l, l->args[1]);
+}
+
+static int write_harm(struct latency *l)
+{
+	return write_text(l, l->args[2]);
+}
+
+/* ---- mount ------------------------------------------------------------------------------------------------------ */
+
+static int mount_mend(struct latency *l)
+{
+	return mount("kithbench", l->args[0], "tmpfs", 0, "size=64k") < 0 ? -errno : 0;
+}
+
+static int mount_harm(struct latency *l)
+{
+	l->acted = clock_mono();
+	return umount(l->args[0]) < 0 ? -errno : 0;
+}
+
+/* ---- listen ----------------------------------------------------------------------------------------------------- */
+
+static int listen_mend(struct latency *l)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(l->args[0])),
+		                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int on = 1;
+
+	l->listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (l->listening < 0 || setsockopt(l->listening, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(l->listening, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(l->listening, 5) < 0)
+		return -errno;
+	return 0;
+}
+
+static int listen_harm(struct latency *l)
+{
+	l->acted = clock_mono();
+	return close(l->listening) < 0 ? -errno : 0;
+}
+
+static int no_start(struct latency *l)
+{
+	(void)l;
+	return 0;
+}
+
 static const struct act acts[] = {
 	{ "link", 1, LISTEN_LINK, link_start, link_mend, link_harm },
 	{ "exit", 1, LISTEN_EXIT, exit_start, exit_mend, exit_harm },
 	{ "file", 3, LISTEN_FILE, file_start, file_mend, file_harm },
+	/* These have no listener to be compared with: -, for SOCKET, is refused. */
+	{ "write", 3, LISTEN_NOTHING, write_start, write_mend, write_harm },
+	{ "mount", 1, LISTEN_NOTHING, no_start, mount_mend, mount_harm },
+	{ "listen", 1, LISTEN_NOTHING, no_start, listen_mend, listen_harm },
 };
 
 /* ---- rounds ------------------------------------------------------------------------------------------------------ */
@@ -293,6 +374,8 @@ static int latency_open(struct latency *l, const struct act *act, const char *so
 {
 	int r;
 
+	if (!strcmp(socket_path, "-") && act->to == LISTEN_NOTHING)
+		return -EOPNOTSUPP;
 	if (!strcmp(socket_path, "-")) {
 		char *folder = act->to == LISTEN_FILE ? strdup(l->args[2]) : NULL;
 		char *slash = folder ? strrchr(folder, '/') : NULL;
@@ -345,7 +428,7 @@ int main(int argc, char **argv)
 			pause();
 	if (!act || rounds < 1) {
 		fprintf(stderr, "usage: latency SOCKET PROMISE ROUNDS STAMP "
-		                "link NAME | exit PROGRAM | file KEPT BROKEN TO\n");
+		                "link NAME | exit PROGRAM | file KEPT BROKEN TO | write PATH KEPT BROKEN | mount FOLDER | listen PORT\n");
 		return 2;
 	}
 	l.promise = argv[2];

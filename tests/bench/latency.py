@@ -44,6 +44,7 @@ class Daemon:
         os.mkdir(self.promises)
         self.prefix = list(prefix)
         self.process = self.log = None
+        self.conf = ""  # more of it
 
     def file(self, name, text):
         path = os.path.join(self.folder, name)
@@ -52,7 +53,7 @@ class Daemon:
         return path
 
     def start(self):
-        config = self.file("kith.conf", "interval = 10s\nmax_action_starts = 10000\n")
+        config = self.file("kith.conf", "interval = 10s\nmax_action_starts = 10000\n" + self.conf)
         self.log = open(os.path.join(self.folder, "log"), "wb")
         self.process = subprocess.Popen(
             self.prefix + kithd_argv(self.bench, self.folder, config, self.promises),

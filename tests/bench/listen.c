@@ -136,6 +136,9 @@ int listen_start(enum listen_to to, const char *folder, struct listener **ret_li
 	case LISTEN_FILE:
 		l->fd = file_open(folder);
 		break;
+	case LISTEN_NOTHING:
+		l->fd = -EINVAL;
+		break;
 	}
 	if (l->fd < 0) {
 		r = l->fd;

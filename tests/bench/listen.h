@@ -12,6 +12,7 @@ enum listen_to {
 	LISTEN_LINK, /* RTNLGRP_LINK */
 	LISTEN_EXIT, /* process events; only in the first network namespace */
 	LISTEN_FILE, /* a rename into a folder */
+	LISTEN_NOTHING,
 };
 
 struct listener;

@@ -111,10 +111,15 @@ with suite.check("what it uses: CPU, memory, threads, uptime; CPU never goes bac
 
 with suite.check("many that end at once: counted exactly, told in few words"):
     have_events(d)
+    series(d, "count", lambda v: v == 0)  # with the ends of all before
     before = series(d, "exits", lambda v: v is not None)
     # A chain: fork and wait
     p = sleeper("for (1..2000) { my $k = fork; exit($_ % 2) unless $k; waitpid $k, 0 } <STDIN>; exit 0")
-    series(d, "exits", lambda v: v == before + 2000)
+    try:
+        series(d, "exits", lambda v: v == before + 2000)
+    except AssertionError:
+        end(p)
+        raise AssertionError("%s exits instead of 2000; %s" % (d.value("process:%s:exits" % NAME) - before, d.lines("lost")))
     said = [x for x in watch.lines if x["kind"] == "record" and NAME in x["message"]]
     assert len(said) < 100, len(said)
     end(p)

@@ -24,7 +24,8 @@ try:
         with suite.check("the plugins run within the unit's sandbox"):
             wait_for("plugins", lambda: "cpu" in c.run("kith", "plugins").stdout)
             out = must(c.run("kith", "plugins"))
-            bad = [line for line in out.splitlines() if " running " not in line]
+            # A container has no /dev/kmsg; the initial namespaces have what else is said to be missing.
+            bad = [line for line in out.splitlines() if " running " not in line and not ("skipped" in line and "/dev/kmsg" in line)]
             assert not bad, bad
         with suite.check("systemctl reload reads the configuration again"):
             must(c.run("systemctl", "reload", "kithd.service"))

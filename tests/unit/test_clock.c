@@ -154,8 +154,14 @@ START_TEST(how_it_is_kept)
 	pass(10);
 	ck_assert_ptr_nonnull(fake_host_record(f, "left out"));
 	ck_assert_ptr_nonnull(fake_host_record(f, "a time service keeps the clock"));
-	fail_ntp = -EPERM;
-	ck_assert_int_eq(fake_host_sample(f), -EPERM);
+	fail_ntp = -EFAULT;
+	ck_assert_int_eq(fake_host_sample(f), -EFAULT);
+	ck_assert_ptr_null(f->note);
+	fail_ntp = -EPERM; /* a sandbox: the rest goes on */
+	ck_assert_int_eq(fake_host_sample(f), 0);
+	ck_assert_ptr_nonnull(strstr(f->note, "adjtimex"));
+	set(60);
+	ck_assert(fake_host_value(f, "clock:steps") == 1);
 	fail_ntp = 0;
 	fake_host_free(f);
 }
