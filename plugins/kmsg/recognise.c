@@ -196,6 +196,7 @@ static void process_killed(struct found *f, const char *s)
 static void behind(struct found *f, const struct pattern *p, const char *text, const char *at)
 {
 	const char *rest = at + strlen(p->words);
+	size_t port;
 
 	switch (p->where) {
 	case NOTHING:
@@ -220,7 +221,8 @@ static void behind(struct found *f, const struct pattern *p, const char *text, c
 		return;
 	case PORT:
 		/* "80.", or since 5.18 an address and the port: "[::]:80." */
-		field(f, "port", rest, strcspn(rest, " ") - (rest[strcspn(rest, " ")] && rest[strcspn(rest, " ") - 1] == '.'));
+		port = strcspn(rest, " ");
+		field(f, "port", rest, port && rest[port - 1] == '.' ? port - 1 : port);
 		return;
 	}
 }

@@ -8,7 +8,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kerneltest import CONNECTOR, Stopped, cpu_ns, drops, namespaces, netlink_sockets, quiet_groups, switches  # noqa: E402
+from kerneltest import QUIET, CONNECTOR, Stopped, cpu_ns, drops, namespaces, netlink_sockets, quiet_groups, switches  # noqa: E402
 from kithtest import BUILD, DEADLINE, Skip, Suite, wait_for, write_file  # noqa: E402
 
 namespaces("mount")
@@ -155,7 +155,7 @@ with suite.check("with the promise its socket goes"):
 
 with suite.check("a storm that nobody asked about: no socket, no wake-up more than its ticks"), Forker(STORM, 0) as storm:
     other = """bundle other { promise load { promiser load keep load:1m >= 0 } }"""
-    with suite.daemon(conf="interval = 1s\n", promises={"other.promise": other}) as idle:
+    with suite.daemon(conf="interval = 1s\n" + QUIET, promises={"other.promise": other}) as idle:
         idle.wait_promise("other.load", "kept")
         pid = idle.process.pid
         assert not netlink_sockets(pid, CONNECTOR)

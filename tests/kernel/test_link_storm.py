@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kerneltest import ROUTE, Stopped, drops, ip, ip_batch, kernel_states, kith_states, namespaces, wait_agreement  # noqa: E402
+from kerneltest import QUIET, ROUTE, Stopped, drops, ip, ip_batch, kernel_states, kith_states, namespaces, wait_agreement  # noqa: E402
 from kithtest import Suite, wait_for  # noqa: E402
 
 namespaces("net")
@@ -24,7 +24,7 @@ CONF = """
 interval = 100ms
 plugin interface { interval = 1s }
 """
-d = suite.daemon(conf=CONF, promises=PROMISES).start()
+d = suite.daemon(conf=CONF + QUIET, promises=PROMISES).start()
 pid = d.process.pid
 watch = d.watch("--records", "--transitions", "plugin:interface", "storm.far")
 LOST = "events were lost"
