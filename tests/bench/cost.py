@@ -4,11 +4,11 @@ import statistics
 import subprocess
 import time
 
-from kith import Bare, Kithd, KithdPromises
+from kith import Bare, Kithd, KithdAll, KithdPromises
 from measure import Snapshot, between_ticks, fill_to, memory, processes, say, system_calls, window
 from peers import PEERS
 
-SERIES = [Bare, Kithd, KithdPromises] + PEERS
+SERIES = [Bare, Kithd, KithdPromises, KithdAll] + PEERS
 FEW, MANY = 100, 600
 
 

@@ -121,6 +121,9 @@ class Bare(Program):
         return [self.bench.helper("bare"), str(interval)], {}
 
 
+BASE = ("cpu", "memory", "load", "interface", "disk", "df", "processes", "swap", "vmem", "uptime")
+
+
 class Kithd(Program):
     name = "kithd"
     note = "the ten base plugins, no promises; df and swap less often while nothing of them moves"
@@ -130,8 +133,13 @@ class Kithd(Program):
     def promise_dir(self):
         return self.sub_folder("promises")
 
+    def others(self):
+        """kith.conf of the plugins that are left out"""
+        names = [n[:-3] for n in sorted(os.listdir(os.path.join(self.bench.build, "plugins"))) if n.endswith(".so")]
+        return "".join(f"plugin {n} {{ enabled = false }}\n" for n in names if n not in BASE)
+
     def prepare(self, interval):
-        config = self.file("kith.conf", f"interval = {interval}s\n")
+        config = self.file("kith.conf", f"interval = {interval}s\n" + self.others())
         return kithd_argv(self.bench, self.folder, config, self.promise_dir()), {}
 
     def parts(self):
@@ -153,6 +161,17 @@ class KithdPromises(Kithd):
         if os.path.isdir(path) and any(name.endswith(".promise") for name in os.listdir(path)):
             return None
         return "there are no bundles in promises/bundles"
+
+
+class KithdAll(KithdPromises):
+    """As it is without any configuration"""
+
+    name = "kithd+all"
+    intervals = (1, 10)
+    note = "all plugins and promises that ship, as without a configuration"
+
+    def others(self):
+        return ""
 
 
 def kithd_argv(bench, folder, config, promises):
