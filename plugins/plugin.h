@@ -236,6 +236,12 @@ enum kith_source {
 	KITH_SOURCE_TASK = 3,     /* kith/sources/task.h */
 	KITH_SOURCE_KMSG = 10,    /* kith/sources/kmsg.h */
 	KITH_SOURCE_DEVICE = 11,  /* kith/sources/device.h */
+	KITH_SOURCE_LINK = 20,    /* kith/sources/rtnetlink.h; so are those up to 24 */
+	KITH_SOURCE_ADDRESS = 21,
+	KITH_SOURCE_ROUTE = 22,
+	KITH_SOURCE_RULE = 23,
+	KITH_SOURCE_NEIGHBOUR = 24,
+	KITH_SOURCE_ETHTOOL = 25, /* kith/sources/ethtool.h */
 };
 /* `event`: the structure of the source's header, valid during the call. NULL: what was watched is gone, and no more is told. */
 typedef int (*kith_source_fn)(const void *event, void *user);

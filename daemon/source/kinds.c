@@ -6,6 +6,12 @@ static const struct source_kind *const kinds[] = {
 	&source_pressure,
 	&source_cgroup,
 	&source_task,
+	&source_link,
+	&source_address,
+	&source_route,
+	&source_rule,
+	&source_neighbour,
+	&source_ethtool,
 };
 
 const struct source_kind *source_kind_find(uint32_t id)

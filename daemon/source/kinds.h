@@ -9,5 +9,12 @@ extern const struct source_kind source_kmsg;
 extern const struct source_kind source_pressure;
 extern const struct source_kind source_cgroup;
 extern const struct source_kind source_task;
+/* rtnetlink.c */
+extern const struct source_kind source_link;
+extern const struct source_kind source_address;
+extern const struct source_kind source_route;
+extern const struct source_kind source_rule;
+extern const struct source_kind source_neighbour;
+extern const struct source_kind source_ethtool;
 
 #endif

@@ -1,5 +1,6 @@
 # daemon/source: kernel readers that plugins share
 libkith_a_SOURCES += \
+	daemon/source/attribute.c daemon/source/attribute.h \
 	daemon/source/cgroup.c daemon/source/cgroup_files.c daemon/source/cgroup_v1.c daemon/source/cgroup.h \
 	daemon/source/file.c daemon/source/file.h \
 	daemon/source/device.c daemon/source/device.h \
@@ -7,6 +8,8 @@ libkith_a_SOURCES += \
 	daemon/source/kmsg.c daemon/source/kmsg.h \
 	daemon/source/netlink.c daemon/source/netlink.h \
 	daemon/source/pressure.c \
+	daemon/source/rtnetlink.c daemon/source/rtnetlink_bpf.c daemon/source/rtnetlink_parse.c daemon/source/rtnetlink.h \
+	daemon/source/ethtool.c \
 	daemon/source/process.c daemon/source/process_bpf.c daemon/source/process.h \
 	daemon/source/task.c daemon/source/task.h \
 	daemon/source/source.c daemon/source/source.h
@@ -27,7 +30,7 @@ tests_unit_test_source_file_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_source_file_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/fuzz/fuzz_netlink
-tests_fuzz_fuzz_netlink_SOURCES = tests/fuzz/fuzz_netlink.c plugins/interface/message.c plugins/interface/interface.h
+tests_fuzz_fuzz_netlink_SOURCES = tests/fuzz/fuzz_netlink.c
 tests_fuzz_fuzz_netlink_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"netlink"'
 tests_fuzz_fuzz_netlink_LDADD = $(LIBKITH_LIBS)
 if FUZZER

@@ -1,6 +1,7 @@
 #include "source/netlink.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct group {
 	struct loop_watch *watch;
 	int fd, protocol;
 	uint32_t number;
+	bool own;      /* one subscriber's */
 	bool lost;     /* to be told when the socket is empty */
 	bool dispatching;
 };
@@ -299,8 +301,8 @@ fail_free:
 	return r;
 }
 
-int netlink_subscribe(struct netlink_source *s, int protocol, uint32_t group, const struct netlink_listener *listener,
-                      struct netlink_sub **ret_sub)
+static int subscribe(struct netlink_source *s, int protocol, uint32_t group, bool own, const struct netlink_listener *listener,
+                     struct netlink_sub **ret_sub)
 {
 	struct netlink_sub *sub, **end;
 	struct group *g = s->groups;
@@ -313,7 +315,7 @@ int netlink_subscribe(struct netlink_source *s, int protocol, uint32_t group, co
 	sub = calloc(1, sizeof(*sub));
 	if (!sub)
 		return -ENOMEM;
-	while (g && (g->protocol != protocol || g->number != group))
+	while (g && (own || g->own || g->protocol != protocol || g->number != group))
 		g = g->next;
 	if (!g) {
 		r = group_new(s, protocol, group, &g);
@@ -321,6 +323,7 @@ int netlink_subscribe(struct netlink_source *s, int protocol, uint32_t group, co
 			free(sub);
 			return r;
 		}
+		g->own = own;
 	}
 	sub->group = g;
 	sub->listener = *listener;
@@ -329,6 +332,30 @@ int netlink_subscribe(struct netlink_source *s, int protocol, uint32_t group, co
 	*end = sub;
 	*ret_sub = sub;
 	return 0;
+}
+
+int netlink_subscribe(struct netlink_source *s, int protocol, uint32_t group, const struct netlink_listener *listener,
+                      struct netlink_sub **ret_sub)
+{
+	return subscribe(s, protocol, group, false, listener, ret_sub);
+}
+
+int netlink_subscribe_own(struct netlink_source *s, int protocol, uint32_t group, const struct netlink_listener *listener,
+                          struct netlink_sub **ret_sub)
+{
+	return subscribe(s, protocol, group, true, listener, ret_sub);
+}
+
+int netlink_filter(struct netlink_sub *sub, const struct sock_filter *program, size_t n)
+{
+	struct sock_fprog p = { .len = (unsigned short)n, .filter = (struct sock_filter *)(uintptr_t)program };
+	int none = 0, r;
+
+	if (!sub->group->own || n > BPF_MAXINSNS)
+		return -EINVAL;
+	r = n ? setsockopt(sub->group->fd, SOL_SOCKET, SO_ATTACH_FILTER, &p, sizeof(p))
+	      : setsockopt(sub->group->fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
+	return r < 0 && (n || errno != ENOENT) ? -errno : 0;
 }
 
 void netlink_unsubscribe(struct netlink_source *s, struct netlink_sub *sub)
@@ -354,7 +381,7 @@ struct dump {
 	uint32_t sequence;
 	unsigned char *buffer;
 	size_t size;
-	bool interrupted;
+	bool interrupted, strict;
 	int (*fn)(const void *message, size_t length, void *user);
 	void *user;
 };
@@ -418,7 +445,7 @@ static int dump_try(struct dump *d, int protocol, uint16_t type, const void *bod
 {
 	struct timeval timeout = { .tv_sec = DUMP_TIMEOUT_S };
 	ssize_t n;
-	int r;
+	int r, yes = 1;
 
 	d->fd = socket_open(protocol);
 	if (d->fd < 0)
@@ -426,6 +453,8 @@ static int dump_try(struct dump *d, int protocol, uint16_t type, const void *bod
 	socket_enlarge(d->fd);
 	d->sequence = ++d->source->sequence;
 	d->interrupted = false;
+	if (d->strict)
+		setsockopt(d->fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &yes, sizeof(yes));
 	if (setsockopt(d->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
 		r = -errno;
 	else
@@ -441,27 +470,42 @@ static int dump_try(struct dump *d, int protocol, uint16_t type, const void *bod
 	return r < 0 ? r : 0;
 }
 
-int netlink_dump(struct netlink_source *s, int protocol, uint16_t type, const void *body, size_t length,
-                 int (*fn)(const void *message, size_t length, void *user), void *user)
+static int dump(struct dump *d, int protocol, uint16_t type, const void *body, size_t length)
 {
-	struct dump d = { .source = s, .size = RECEIVE_SIZE, .fn = fn, .user = user };
 	int r, tries = 0;
 
+	d->size = RECEIVE_SIZE;
 	do {
-		if (!d.buffer && !(d.buffer = malloc(d.size)))
+		if (!d->buffer && !(d->buffer = malloc(d->size)))
 			return -ENOMEM;
-		r = dump_try(&d, protocol, type, body, length);
-		if (r == -EMSGSIZE && d.size < DUMP_SIZE_MAX) {
+		r = dump_try(d, protocol, type, body, length);
+		if (r == -EMSGSIZE && d->size < DUMP_SIZE_MAX) {
 			/* Not a try: it grows 5 times at most */
-			s->stats.truncated++;
-			free(d.buffer);
-			d.buffer = NULL;
-			d.size *= 2;
-			d.interrupted = true;
+			d->source->stats.truncated++;
+			free(d->buffer);
+			d->buffer = NULL;
+			d->size *= 2;
+			d->interrupted = true;
 		} else {
 			tries++;
 		}
-	} while ((r == 0 || r == -EMSGSIZE) && d.interrupted && tries < DUMP_TRIES);
-	free(d.buffer);
-	return r == 0 && d.interrupted ? -EINTR : r;
+	} while ((r == 0 || r == -EMSGSIZE) && d->interrupted && tries < DUMP_TRIES);
+	free(d->buffer);
+	return r == 0 && d->interrupted ? -EINTR : r;
+}
+
+int netlink_dump(struct netlink_source *s, int protocol, uint16_t type, const void *body, size_t length,
+                 int (*fn)(const void *message, size_t length, void *user), void *user)
+{
+	struct dump d = { .source = s, .fn = fn, .user = user };
+
+	return dump(&d, protocol, type, body, length);
+}
+
+int netlink_dump_strict(struct netlink_source *s, int protocol, uint16_t type, const void *body, size_t length,
+                        int (*fn)(const void *message, size_t length, void *user), void *user)
+{
+	struct dump d = { .source = s, .strict = true, .fn = fn, .user = user };
+
+	return dump(&d, protocol, type, body, length);
 }

@@ -12,6 +12,7 @@
 
 struct netlink_source;
 struct netlink_sub;
+struct sock_filter;
 
 struct netlink_listener {
 	void *user;
@@ -25,11 +26,19 @@ int netlink_source_new(struct loop *l, struct netlink_source **ret_source);
 void netlink_source_free(struct netlink_source *s);
 int netlink_subscribe(struct netlink_source *s, int protocol, uint32_t group, const struct netlink_listener *listener,
                       struct netlink_sub **ret_sub);
+/* The same on a socket that nobody else shares, so that it may have a filter of its own: a classic BPF program, 0 instructions for none */
+int netlink_subscribe_own(struct netlink_source *s, int protocol, uint32_t group, const struct netlink_listener *listener,
+                          struct netlink_sub **ret_sub);
+int netlink_filter(struct netlink_sub *sub, const struct sock_filter *program, size_t n);
 void netlink_unsubscribe(struct netlink_source *s, struct netlink_sub *sub);
 /* Synchronous dump on a socket of its own (kept open a while is the implementation's choice). Repeated up to 5 times when the kernel says it was interrupted;
  * -EINTR: it still was, an object may be missing. -ETIMEDOUT: the kernel was silent for 2 s. A negative value of `fn` ends it and is returned. */
 int netlink_dump(struct netlink_source *s, int protocol, uint16_t type, const void *body, size_t length,
                  int (*fn)(const void *message, size_t length, void *user), void *user);
+/* The same, where the kernel takes the request at its word (NETLINK_GET_STRICT_CHK): of routes, for one, it lists those of the table that is asked for alone. A kernel
+ * that cannot (before 4.20) lists all. */
+int netlink_dump_strict(struct netlink_source *s, int protocol, uint16_t type, const void *body, size_t length,
+                        int (*fn)(const void *message, size_t length, void *user), void *user);
 struct netlink_stats netlink_stats(const struct netlink_source *s);
 
 /*

@@ -1,7 +1,7 @@
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fnmatch.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
+#include <linux/if_arp.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,20 +14,15 @@
 
 /* ---- what happened ---------------------------------------------------------------------------------------------- */
 
-static void link_record(struct interface *p, const struct link *l, enum kith_priority priority, const char *what,
+static void link_record(struct interface *p, const struct link *l, enum told told, enum kith_priority priority, const char *what,
                         const char *message)
 {
 	char subject[IFNAMSIZ + 16], index[16];
 	struct kith_field fields[] = { { "event", what }, { "ifindex", index } };
-	struct kith_record r = { .size = sizeof(r), .priority = (uint32_t)priority, .subject = subject, .message = message,
-		                 .fields = fields, .n_fields = KITH_COUNT(fields) };
 
-	if (p->quiet)
-		return;
 	snprintf(subject, sizeof(subject), "interface:%s", l->name);
 	snprintf(index, sizeof(index), "%d", l->index);
-	/* -ENOSPC in a storm of links: what was dropped is counted by the host */
-	p->h->record(p->h, &r);
+	tell(p, told, priority, subject, message, fields, KITH_COUNT(fields));
 }
 
 static void link_record_state(struct interface *p, const struct link *l, bool up)
@@ -35,7 +30,30 @@ static void link_record_state(struct interface *p, const struct link *l, bool up
 	char text[64];
 
 	snprintf(text, sizeof(text), "%s is %s", l->name, up ? "up" : "down");
-	link_record(p, l, KITH_NOTICE, up ? "up" : "down", text);
+	link_record(p, l, up ? TOLD_UP : TOLD_DOWN, KITH_NOTICE, up ? "up" : "down", text);
+}
+
+static void address_record(struct interface *p, const struct link *l, const struct address *a, bool added)
+{
+	char subject[IFNAMSIZ + 16], index[16], address[INET6_ADDRSTRLEN] = "", whole[INET6_ADDRSTRLEN + 8], text[120];
+	struct kith_field fields[] = { { "event", added ? "address_added" : "address_removed" }, { "address", whole }, { "ifindex", index } };
+
+	inet_ntop(a->family, a->bytes, address, sizeof(address));
+	snprintf(whole, sizeof(whole), "%s/%u", address, a->prefix);
+	snprintf(subject, sizeof(subject), "interface:%s", l->name);
+	snprintf(index, sizeof(index), "%d", l->index);
+	snprintf(text, sizeof(text), added ? "%s has the address %s" : "%s no longer has the address %s", l->name, whole);
+	tell(p, added ? TOLD_ADDED : TOLD_TAKEN, KITH_NOTICE, subject, text, fields, KITH_COUNT(fields));
+}
+
+/* Those that were heard of before their link was, too */
+static void addresses_record(struct interface *p, struct link *l)
+{
+	for (uint32_t i = 0; i < l->n_addresses; i++) {
+		if (!l->addresses[i].told && l->id != KITH_ID_NONE)
+			address_record(p, l, &l->addresses[i], true);
+		l->addresses[i].told |= l->known;
+	}
 }
 
 /* ---- values ----------------------------------------------------------------------------------------------------- */
@@ -55,7 +73,7 @@ static int link_put(struct interface *p, struct link *l, enum metric metric, dou
 {
 	int r;
 
-	if (l->put[metric] == value)
+	if (l->put[metric] == value || isnan(value))
 		return 0;
 	r = p->h->put(p->h, l->id + (kith_id)metric, value);
 	if (r == 0)
@@ -78,12 +96,40 @@ static int link_publish(struct interface *p, struct link *l)
 	if (r == 0)
 		r = link_put(p, l, METRIC_CARRIER, l->carrier);
 	if (r == 0)
+		r = link_put(p, l, METRIC_CARRIER_CHANGES, l->carrier_changes);
+	if (r == 0)
 		r = link_put(p, l, METRIC_MTU, l->mtu);
 	if (r == 0)
+		r = link_put(p, l, METRIC_SPEED, l->speed);
+	if (r == 0 && !isnan(l->speed))
+		r = link_put(p, l, METRIC_DUPLEX, l->duplex);
+	if (r == 0)
 		r = link_put(p, l, METRIC_ADDRESSES, l->n_addresses);
+	if (r == 0)
+		r = link_put(p, l, METRIC_ADDRESSES_IPV4, l->n_ipv4);
+	if (r == 0)
+		r = link_put(p, l, METRIC_ADDRESSES_IPV6, l->n_addresses - l->n_ipv4);
 	if (!isnan(before) && before != (double)up)
 		link_record_state(p, l, up);
+	if (isnan(before) || before != (double)up)
+		routes_link_changed(p, l);
 	return r;
+}
+
+int link_speed(struct interface *p, struct link *l, double speed, uint8_t duplex)
+{
+	double before = l->speed;
+	char text[100];
+
+	/* Unknown, and never known: nothing to say */
+	if (!isnan(speed) && (speed > 0 || !isnan(before)))
+		l->speed = speed;
+	l->duplex = duplex;
+	if (!isnan(before) && before > 0 && l->speed > 0 && before != l->speed && l->id != KITH_ID_NONE) {
+		snprintf(text, sizeof(text), "%s runs at %.0f Mbit/s, was %.0f", l->name, l->speed, before);
+		link_record(p, l, TOLD_OTHER, l->speed < before ? KITH_WARNING : KITH_NOTICE, "speed", text);
+	}
+	return link_publish(p, l);
 }
 
 /* ---- the table -------------------------------------------------------------------------------------------------- */
@@ -96,7 +142,7 @@ struct link *link_named(const struct interface *p, const char *name, size_t leng
 	return l;
 }
 
-static struct link *link_find(const struct interface *p, int32_t index)
+struct link *link_indexed(const struct interface *p, int32_t index)
 {
 	struct link *l;
 
@@ -111,6 +157,7 @@ static struct link *link_new(struct interface *p, int32_t index)
 	if (!l)
 		return NULL;
 	l->index = index;
+	l->speed = NAN;
 	HASH_ADD(by_index, p->by_index, index, sizeof(l->index), l);
 	return l;
 }
@@ -172,6 +219,7 @@ static void link_end(struct interface *p, struct link *l)
 		return;
 	p->h->end(p->h, l->id);
 	l->id = KITH_ID_NONE;
+	l->speed = NAN;
 	if (other && other != l) {
 		link_stop_waiting(p, other);
 		link_begin(p, other);
@@ -191,6 +239,9 @@ static void link_forget_name(struct interface *p, struct link *l)
 static void link_free(struct interface *p, struct link *l)
 {
 	link_forget_name(p, l);
+	l->known = false;
+	neighbours_link_changed(p, l);
+	routes_link_changed(p, l);
 	HASH_DELETE(by_index, p->by_index, l);
 	free(l->addresses);
 	free(l);
@@ -212,10 +263,11 @@ static void link_rename(struct interface *p, struct link *l, const char *name)
 	link_forget_name(p, l);
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	HASH_ADD(by_name, p->by_name, name, strlen(l->name), l);
+	neighbours_link_changed(p, l);
 	if (!*before || !l->known || (!name_wanted(p, before) && !name_wanted(p, l->name)))
 		return;
 	snprintf(text, sizeof(text), "%s is now called %s", before, l->name);
-	link_record(p, l, KITH_NOTICE, "renamed", text);
+	link_record(p, l, TOLD_RENAMED, KITH_NOTICE, "renamed", text);
 }
 
 static void link_remove(struct interface *p, struct link *l)
@@ -224,62 +276,73 @@ static void link_remove(struct interface *p, struct link *l)
 
 	if (l->id != KITH_ID_NONE || l->waiting) {
 		snprintf(text, sizeof(text), "%s was removed", l->name);
-		link_record(p, l, KITH_INFO, "removed", text);
+		link_record(p, l, TOLD_REMOVED, KITH_INFO, "removed", text);
 	}
 	link_free(p, l);
 }
 
-int links_message(struct interface *p, const struct link_message *m)
+static void link_take(struct link *l, const struct kith_link_event *e)
 {
-	struct link *l = link_find(p, m->index);
-	bool new = !l || !l->known;
-	char text[64];
+	l->flags = e->flags;
+	if (e->known & KITH_LINK_HAS_OPERSTATE)
+		l->operstate = e->operstate;
+	l->carrier = e->known & KITH_LINK_HAS_CARRIER ? e->carrier : (e->flags & IFF_LOWER_UP) != 0;
+	if (e->known & KITH_LINK_HAS_CHANGES)
+		l->carrier_changes = e->carrier_changes;
+	if (e->known & KITH_LINK_HAS_MTU)
+		l->mtu = e->mtu;
+	l->physical = e->type == ARPHRD_ETHER && !*e->kind;
+	l->known = true;
+}
 
-	if (m->removed) {
+int links_event(struct interface *p, const struct kith_link_event *e)
+{
+	struct link *l = link_indexed(p, e->index);
+	bool new = !l || !l->known, up;
+	char text[64];
+	int r;
+
+	if (e->removed) {
 		if (l)
 			link_remove(p, l);
 		return 0;
 	}
-	if (!l && (!m->has_name || !(l = link_new(p, m->index))))
-		return m->has_name ? -ENOMEM : 0;
+	if (!l && (!(e->known & KITH_LINK_HAS_NAME) || !(l = link_new(p, e->index))))
+		return e->known & KITH_LINK_HAS_NAME ? -ENOMEM : 0;
 	l->seen = true;
-	if (m->has_name)
-		link_rename(p, l, m->name);
-	l->flags = m->flags;
-	if (m->has_operstate)
-		l->operstate = m->operstate;
-	l->carrier = m->has_carrier ? m->carrier : (m->flags & IFF_LOWER_UP) != 0;
-	if (m->has_mtu)
-		l->mtu = m->mtu;
-	l->known = true;
+	if (e->known & KITH_LINK_HAS_NAME)
+		link_rename(p, l, e->name);
+	up = l->known && link_is_up(l);
+	link_take(l, e);
+	if (link_is_up(l) != up || new)
+		speed_ask(p, l);
 	if (l->id != KITH_ID_NONE)
 		return link_publish(p, l);
 	if (l->waiting)
 		return 0;
+	r = link_begin(p, l);
 	if (new && name_wanted(p, l->name)) {
-		int r = link_begin(p, l);
-
 		snprintf(text, sizeof(text), "%s appeared, %s", l->name, link_is_up(l) ? "up" : "down");
-		link_record(p, l, KITH_INFO, "appeared", text);
-		return r;
+		link_record(p, l, TOLD_APPEARED, KITH_INFO, "appeared", text);
 	}
-	return link_begin(p, l);
+	addresses_record(p, l);
+	return r;
 }
 
 /* ---- addresses -------------------------------------------------------------------------------------------------- */
 
-static struct address *address_find(const struct link *l, const struct address_message *m)
+static struct address *address_find(const struct link *l, const struct kith_address_event *e)
 {
 	for (uint32_t i = 0; i < l->n_addresses; i++) {
 		struct address *a = &l->addresses[i];
 
-		if (a->family == m->family && a->prefix == m->prefix && !memcmp(a->bytes, m->bytes, sizeof(a->bytes)))
+		if (a->family == e->family && a->prefix == e->prefix && !memcmp(a->bytes, e->bytes, sizeof(a->bytes)))
 			return a;
 	}
 	return NULL;
 }
 
-static int address_add(struct interface *p, struct link *l, const struct address_message *m)
+static int address_add(struct interface *p, struct link *l, const struct kith_address_event *m)
 {
 	struct address *grown;
 	uint32_t size;
@@ -300,6 +363,8 @@ static int address_add(struct interface *p, struct link *l, const struct address
 	}
 	l->addresses[l->n_addresses] = (struct address){ .family = m->family, .prefix = m->prefix, .seen = true };
 	memcpy(l->addresses[l->n_addresses++].bytes, m->bytes, sizeof(m->bytes));
+	l->n_ipv4 += m->family == AF_INET;
+	addresses_record(p, l);
 	return 0;
 }
 
@@ -309,16 +374,20 @@ static int address_add(struct interface *p, struct link *l, const struct address
  * removes the addresses before the link, so what is kept for a link that never comes is taken back by their own
  * removal.
  */
-int links_address(struct interface *p, const struct address_message *m)
+int links_address(struct interface *p, const struct kith_address_event *m)
 {
-	struct link *l = link_find(p, m->index);
+	struct link *l = link_indexed(p, m->index);
 	struct address *a = l ? address_find(l, m) : NULL;
 	int r = 0;
 
 	if (m->removed) {
 		if (!a)
 			return 0;
+		if (l->id != KITH_ID_NONE)
+			address_record(p, l, a, false);
+		l->n_ipv4 -= a->family == AF_INET;
 		*a = l->addresses[--l->n_addresses];
+		routes_link_changed(p, l);
 		if (!l->known && l->n_addresses == 0) {
 			link_free(p, l);
 			return 0;
@@ -336,20 +405,14 @@ int links_address(struct interface *p, const struct address_message *m)
 
 /* ---- resync ----------------------------------------------------------------------------------------------------- */
 
-static int on_dumped_link(const void *message, size_t length, void *user)
+static int on_dumped_link(const void *event, void *user)
 {
-	struct link_message m;
-	int r = link_message_parse(message, length, &m);
-
-	return r > 0 ? links_message(user, &m) : r;
+	return links_event(user, event);
 }
 
-static int on_dumped_address(const void *message, size_t length, void *user)
+static int on_dumped_address(const void *event, void *user)
 {
-	struct address_message m;
-	int r = address_message_parse(message, length, &m);
-
-	return r > 0 ? links_address(user, &m) : r;
+	return links_address(user, event);
 }
 
 static void links_mark(struct interface *p)
@@ -380,9 +443,15 @@ static void addresses_sweep(struct interface *p)
 		uint32_t kept = 0;
 
 		next = l->by_index.next;
-		for (uint32_t i = 0; i < l->n_addresses; i++)
-			if (l->addresses[i].seen)
-				l->addresses[kept++] = l->addresses[i];
+		l->n_ipv4 = 0;
+		for (uint32_t i = 0; i < l->n_addresses; i++) {
+			if (!l->addresses[i].seen && l->id != KITH_ID_NONE)
+				address_record(p, l, &l->addresses[i], false);
+			if (!l->addresses[i].seen)
+				continue;
+			l->n_ipv4 += l->addresses[i].family == AF_INET;
+			l->addresses[kept++] = l->addresses[i];
+		}
 		l->n_addresses = kept;
 		if (!l->known && kept == 0)
 			link_free(p, l);
@@ -393,25 +462,21 @@ static void addresses_sweep(struct interface *p)
 
 static int links_dump(struct interface *p)
 {
-	/* Statistics make up most of a link's message and are read elsewhere */
-	struct {
-		struct ifinfomsg info;
-		struct rtattr attribute;
-		uint32_t mask;
-	} link = { .attribute = { sizeof(link.attribute) + sizeof(link.mask), IFLA_EXT_MASK }, .mask = RTEXT_FILTER_SKIP_STATS };
-	struct ifaddrmsg address = { .ifa_family = AF_UNSPEC };
 	int r;
 
 	links_mark(p);
-	r = p->h->netlink_dump(p->h, NETLINK_ROUTE, RTM_GETLINK, &link, sizeof(link), on_dumped_link, p);
+	r = p->h->dump_source(p->h, KITH_SOURCE_LINK, NULL, on_dumped_link, p);
 	if (r < 0)
 		return r;
 	links_sweep(p);
-	r = p->h->netlink_dump(p->h, NETLINK_ROUTE, RTM_GETADDR, &address, sizeof(address), on_dumped_address, p);
+	r = p->h->dump_source(p->h, KITH_SOURCE_ADDRESS, NULL, on_dumped_address, p);
 	if (r < 0)
 		return r;
 	addresses_sweep(p);
-	return 0;
+	r = routes_look(p);
+	if (r == 0)
+		r = rules_look(p);
+	return r < 0 ? r : neighbours_look(p);
 }
 
 static int on_retry(void *user)

@@ -10,7 +10,11 @@ INTERFACE_SOURCES = \
 	plugins/interface/interface.c \
 	plugins/interface/interface.h \
 	plugins/interface/links.c \
-	plugins/interface/message.c
+	plugins/interface/neighbours.c \
+	plugins/interface/routes.c \
+	plugins/interface/speed.c \
+	plugins/interface/tell.c
+kithsources_HEADERS += plugins/sources/rtnetlink.h plugins/sources/ethtool.h
 EXTRA_DIST += plugins/interface/README
 
 check_PROGRAMS += tests/kernel/test_source_interface
@@ -25,4 +29,4 @@ TESTS += tests/unit/test_interface
 tests_unit_test_interface_SOURCES = tests/unit/test_interface.c tests/unit/frames.h $(FAKE_HOST) \
 	$(INTERFACE_SOURCES)
 tests_unit_test_interface_CFLAGS = $(TEST_CFLAGS)
-tests_unit_test_interface_LDADD = $(CHECK_LIBS)
+tests_unit_test_interface_LDADD = $(TEST_LIBS)

@@ -39,7 +39,6 @@ FEW = [
 EXCEPT = {
     "daemon/host/needs.c": ["linux/netlink.h"],  # the numbers of protocols that a plugin may need
     "plugins/file/work.c": ["dlfcn.h"],  # a library that is mapped only when somebody asks for what it does
-    "plugins/interface/": ["linux/netlink.h", "linux/rtnetlink.h"],  # what it takes apart itself
 }
 FUNCTION_MAX, FUNCTION_LONG, FILE_MAX = 80, 60, 800
 # Mutable state outside of contexts: the log's, a counter of each thread, and the host's name, read anew at each call

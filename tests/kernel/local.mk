@@ -4,7 +4,8 @@ KERNEL_TESTS = \
 	tests/kernel/test_fork_storm.py \
 	tests/kernel/test_idle.py \
 	tests/kernel/test_link_storm.py \
-	tests/kernel/test_links.py
+	tests/kernel/test_links.py \
+	tests/kernel/test_routes.py
 TESTS += $(KERNEL_TESTS)
 EXTRA_DIST += $(KERNEL_TESTS) tests/kernel/kerneltest.py tests/kernel/fuse.py
 

@@ -13,11 +13,13 @@ struct real_watch {
 	bool dead;
 	struct netlink_sub *netlink;
 	struct process_sub *process;
+	struct source_sub *source;
 	struct loop_watch *loop;
 	union {
 		kith_netlink_fn netlink;
 		kith_process_fn process;
 		kith_fd_fn fd;
+		kith_source_fn source;
 		kith_fn call;
 	} fn;
 	void *user;
@@ -62,6 +64,8 @@ static void real_watch_drop(struct real_watch *w)
 		return;
 	netlink_unsubscribe(r->netlink, w->netlink);
 	process_unsubscribe(r->process, w->process);
+	if (w->source)
+		source_unsubscribe(w->source);
 	loop_remove(r->loop, w->loop);
 	w->dead = true; /* freed at the end: a callback may be running */
 }
@@ -72,6 +76,14 @@ static void netlink_cb(const void *message, size_t length, void *user)
 
 	if (!w->dead)
 		note_failure(w, w->fn.netlink(message, length, w->user));
+}
+
+static void source_cb(const void *event, void *user)
+{
+	struct real_watch *w = user;
+
+	if (!w->dead)
+		note_failure(w, w->fn.source(event, w->user));
 }
 
 static void process_cb(const struct kith_process_event *event, void *user)
@@ -143,6 +155,22 @@ static int do_watch_process(const struct kith_host *h, const struct kith_process
 	return finish(w, process_subscribe(r->process, filter, &listener, &w->process), ret);
 }
 
+static int do_watch_source(const struct kith_host *h, uint32_t source, const void *filter, kith_source_fn fn, void *user,
+                           struct kith_watch **ret)
+{
+	struct real *r = real_of(h);
+	struct real_watch *w = real_watch_new(r, user);
+	struct source_listener listener = { w, source_cb, lost_cb };
+
+	w->fn.source = fn;
+	return finish(w, source_subscribe(r->sources, source, filter, &listener, &w->source), ret);
+}
+
+static int do_dump_source(const struct kith_host *h, uint32_t source, const void *filter, kith_source_fn fn, void *user)
+{
+	return source_dump(real_of(h)->sources, source, filter, fn, user);
+}
+
 static int do_set_process_filter(const struct kith_host *h, struct kith_watch *watch, const struct kith_process_filter *filter)
 {
 	struct real_watch *w = (struct real_watch *)watch;
@@ -197,12 +225,18 @@ static int64_t do_now(const struct kith_host *h)
 
 void real_new(struct real *r, const struct kith_plugin *plugin)
 {
+	struct source_env env;
+
 	*r = (struct real){ .f = fake_host_new(plugin, "") };
 	r->f->watch_data = r;
 	check(loop_new(&r->loop) == 0);
 	check(netlink_source_new(r->loop, &r->netlink) == 0);
 	check(process_source_new(r->loop, &r->process) == 0);
+	env = (struct source_env){ .loop = r->loop, .netlink = r->netlink, .root = "" };
+	check(sources_new(&env, &r->sources) == 0);
 	r->f->host.watch_netlink = do_watch_netlink;
+	r->f->host.watch_source = do_watch_source;
+	r->f->host.dump_source = do_dump_source;
 	r->f->host.watch_process = do_watch_process;
 	r->f->host.set_process_filter = do_set_process_filter;
 	r->f->host.watch_timer = do_watch_timer;
@@ -232,6 +266,7 @@ void real_free(struct real *r)
 		real_watch_drop(w);
 		free(w);
 	}
+	sources_free(r->sources);
 	process_source_free(r->process);
 	netlink_source_free(r->netlink);
 	loop_free(r->loop);

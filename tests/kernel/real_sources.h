@@ -5,6 +5,7 @@
 #include "loop/loop.h"
 #include "source/netlink.h"
 #include "source/process.h"
+#include "source/source.h"
 #include "unit/fake_host.h"
 
 struct real_watch;
@@ -14,6 +15,7 @@ struct real {
 	struct loop *loop;
 	struct netlink_source *netlink;
 	struct process_source *process;
+	struct sources *sources;
 	struct real_watch *watches;
 	bool resync_due;
 	unsigned resyncs;

@@ -51,7 +51,7 @@ def rss():
 
 
 def series():
-    return d.kith("status")[1]["series"], d.plugin("interface")[0]["series"]
+    return d.plugin("interface")[0]["series"]
 
 
 def samples_go_on(name):
@@ -82,7 +82,7 @@ with suite.check("all 5,000 are there, each with the state that it has"):
         return states if sum(state == "up" for state in states.values()) == 2 * ((PAIRS + 1) // 3) else None
     states = wait_for("all links to be up that can be", settled, alive=d)
     assert len(states) == 2 * PAIRS + 1, len(states)
-    assert series()[1] - before[1] == 2 * PAIRS * (before[1] // 1), series()
+    assert series() - before == 2 * PAIRS * len(d.get("interface:lo:*")), series()
 
 with suite.check("each has its counters"):
     def counted():

@@ -1,5 +1,7 @@
 #include <check.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <math.h>
@@ -7,6 +9,7 @@
 #include "fake_host.h"
 #include "frames.h"
 #include "interface/interface.h"
+#include "source/rtnetlink.h"
 
 extern const struct kith_plugin kith_plugin;
 
@@ -66,25 +69,44 @@ static struct frame address_frame(uint16_t type, int index, uint8_t last)
 
 #define UP (IFF_UP | IFF_LOWER_UP)
 
+/* What the source makes of a message goes to the plugin */
+static int hear_link(const void *message, size_t length)
+{
+	struct kith_link_event e;
+	int r = rtnetlink_link(message, length, &e);
+
+	return r > 0 ? fake_host_source(f, KITH_SOURCE_LINK, &e) : r;
+}
+
+static int hear_address(const void *message, size_t length)
+{
+	struct kith_address_event e;
+	int r = rtnetlink_address(message, length, &e);
+
+	return r > 0 ? fake_host_source(f, KITH_SOURCE_ADDRESS, &e) : r;
+}
+
 static void say(uint16_t type, int index, const char *name, unsigned flags, uint8_t operstate)
 {
 	struct frame m = link_frame(type, index, name, flags, operstate);
 
-	ck_assert_int_eq(fake_host_netlink(f, NETLINK_ROUTE, RTNLGRP_LINK, m.data, m.length), 0);
+	ck_assert_int_eq(hear_link(m.data, m.length), 0);
 }
 
 static void say_address(uint16_t type, int index, uint8_t last)
 {
 	struct frame m = address_frame(type, index, last);
 
-	ck_assert_int_eq(fake_host_netlink(f, NETLINK_ROUTE, RTNLGRP_IPV4_IFADDR, m.data, m.length), 0);
+	ck_assert_int_eq(hear_address(m.data, m.length), 0);
 }
 
 static void will_dump(int index, const char *name, unsigned flags, uint8_t operstate)
 {
 	struct frame m = link_frame(RTM_NEWLINK, index, name, flags, operstate);
+	struct kith_link_event e;
 
-	fake_host_answer(f, NETLINK_ROUTE, RTM_GETLINK, m.data, m.length);
+	ck_assert_int_eq(rtnetlink_link(m.data, m.length, &e), 1);
+	fake_host_source_answer(f, KITH_SOURCE_LINK, &e, sizeof(e));
 }
 
 static void setup(void)
@@ -109,7 +131,7 @@ static void teardown(void)
 /* Every message of a recorded file, to the group */
 static void replay_one(const void *message, size_t length, uint32_t group)
 {
-	ck_assert_int_ge(fake_host_netlink(f, NETLINK_ROUTE, group, message, length), 0);
+	ck_assert_int_ge(group == RTNLGRP_LINK ? hear_link(message, length) : hear_address(message, length), 0);
 }
 
 static void replay(const char *name, uint32_t group)
@@ -182,16 +204,16 @@ START_TEST(truncated)
 		n = header.nlmsg_len;
 		for (size_t cut = 0; cut < n; cut++) {
 			unsigned char *copy = exactly(data, cut);
-			struct address_message address;
-			struct link_message link;
+			struct kith_address_event address;
+			struct kith_link_event link;
 
-			ck_assert_int_le(link_message_parse(copy, cut, &link), 0);
-			ck_assert_int_le(address_message_parse(copy, cut, &address), 0);
+			ck_assert_int_le(rtnetlink_link(copy, cut, &link), 0);
+			ck_assert_int_le(rtnetlink_address(copy, cut, &address), 0);
 			/* As if the kernel had sent no more: the header agrees, the attributes do not */
 			if (cut >= sizeof(header)) {
 				memcpy(copy, &(uint32_t){ (uint32_t)cut }, 4);
-				link_message_parse(copy, cut, &link);
-				address_message_parse(copy, cut, &address);
+				rtnetlink_link(copy, cut, &link);
+				rtnetlink_address(copy, cut, &address);
 			}
 			free(copy);
 		}
@@ -202,24 +224,24 @@ END_TEST
 START_TEST(bad_messages)
 {
 	struct frame m = link_frame(RTM_NEWLINK, 7, "x", UP, IF_OPER_UP);
-	struct link_message link;
+	struct kith_link_event link;
 
-	ck_assert_int_eq(link_message_parse(m.data, m.length, &link), 1);
+	ck_assert_int_eq(rtnetlink_link(m.data, m.length, &link), 1);
 	ck_assert_str_eq(link.name, "x");
 	m = link_frame(RTM_NEWLINK, -1, "x", UP, IF_OPER_UP);
-	ck_assert_int_eq(link_message_parse(m.data, m.length, &link), -EBADMSG);
+	ck_assert_int_eq(rtnetlink_link(m.data, m.length, &link), -EBADMSG);
 	m = link_frame(RTM_NEWLINK, 7, "", UP, IF_OPER_UP);
-	ck_assert_int_eq(link_message_parse(m.data, m.length, &link), -EBADMSG);
+	ck_assert_int_eq(rtnetlink_link(m.data, m.length, &link), -EBADMSG);
 	m = link_frame(RTM_NEWLINK, 7, "sixteen-letters-", UP, IF_OPER_UP);
-	ck_assert_int_eq(link_message_parse(m.data, m.length, &link), -EBADMSG);
+	ck_assert_int_eq(rtnetlink_link(m.data, m.length, &link), -EBADMSG);
 	m = link_frame(RTM_NEWLINK, 7, NULL, UP, IF_OPER_UP);
 	frame_attribute(&m, IFLA_MTU, "ab", 2);
-	ck_assert_int_eq(link_message_parse(m.data, m.length, &link), -EBADMSG);
+	ck_assert_int_eq(rtnetlink_link(m.data, m.length, &link), -EBADMSG);
 	m = link_frame(RTM_NEWROUTE, 7, "x", UP, IF_OPER_UP);
-	ck_assert_int_eq(link_message_parse(m.data, m.length, &link), 0);
+	ck_assert_int_eq(rtnetlink_link(m.data, m.length, &link), 0);
 	start();
 	m = link_frame(RTM_NEWLINK, 7, "", UP, IF_OPER_UP);
-	ck_assert_int_eq(fake_host_netlink(f, NETLINK_ROUTE, RTNLGRP_LINK, m.data, m.length), -EBADMSG);
+	ck_assert_int_eq(hear_link(m.data, m.length), -EBADMSG);
 	ck_assert_uint_eq(fake_host_instances(f, "interface"), 1);
 }
 END_TEST
@@ -279,7 +301,9 @@ END_TEST
 START_TEST(resync)
 {
 	struct frame a = address_frame(RTM_NEWADDR, 3, 1);
+	struct kith_address_event address;
 
+	ck_assert_int_eq(rtnetlink_address(a.data, a.length, &address), 1);
 	start();
 	say(RTM_NEWLINK, 2, "gone", UP, IF_OPER_UP);
 	say(RTM_NEWLINK, 3, "kept", UP, IF_OPER_UP);
@@ -290,7 +314,7 @@ START_TEST(resync)
 	will_dump(3, "kept", 0, IF_OPER_DOWN);
 	will_dump(3, "kept", 0, IF_OPER_DOWN); /* twice, as an interrupted dump may */
 	will_dump(4, "new", UP, IF_OPER_UP);
-	fake_host_answer(f, NETLINK_ROUTE, RTM_GETADDR, a.data, a.length);
+	fake_host_source_answer(f, KITH_SOURCE_ADDRESS, &address, sizeof(address));
 	ck_assert_int_eq(fake_host_resync(f), 0);
 	ck_assert(!fake_host_has(f, "interface", "gone"));
 	ck_assert_str_eq(fake_host_state(f, "interface:kept:state"), "down");
@@ -298,16 +322,16 @@ START_TEST(resync)
 	ck_assert_double_eq(fake_host_value(f, "interface:kept:addresses"), 1);
 	ck_assert_ptr_nonnull(fake_host_record(f, "gone was removed"));
 	/* A dump that is interrupted again and again: nothing is swept, and it is done again soon */
-	f->fail_netlink = -EINTR;
+	f->fail_source = -EINTR;
 	ck_assert_int_eq(fake_host_resync(f), 0);
 	ck_assert_uint_eq(fake_host_instances(f, "interface"), 3);
-	f->fail_netlink = 0;
+	f->fail_source = 0;
 	fake_host_no_answers(f);
 	will_dump(1, "lo", UP, IF_OPER_UNKNOWN);
 	ck_assert_int_eq(fake_host_advance(f, INT64_C(2000000000)), 0);
 	ck_assert_uint_eq(fake_host_instances(f, "interface"), 1);
 	ck_assert_int_eq(fake_host_advance(f, INT64_C(9000000000)), -ENOENT); /* once */
-	f->fail_netlink = -ENOMEM;
+	f->fail_source = -ENOMEM;
 	ck_assert_int_eq(fake_host_resync(f), -ENOMEM);
 }
 END_TEST
@@ -426,11 +450,384 @@ END_TEST
 
 START_TEST(no_start)
 {
-	f->fail_netlink = -EPROTONOSUPPORT;
+	f->fail_source = -EPROTONOSUPPORT;
 	ck_assert_int_eq(fake_host_start(f), -EPROTONOSUPPORT);
 	fake_host_free(f);
 	f = fake_host_new(&kith_plugin, "/nonexistent");
 	ck_assert_int_eq(fake_host_start(f), -ENOENT);
+}
+END_TEST
+
+/* ---- routes, rules, neighbours, speeds ---------------------------------------------------------------------------- */
+
+static struct kith_route_event route(uint8_t family, uint32_t metric, int index, uint8_t last)
+{
+	struct kith_route_event e = { .size = sizeof(e), .table = RT_TABLE_MAIN, .metric = metric, .family = family, .type = RTN_UNICAST, .n_hops = 1 };
+
+	e.hops[0] = (struct kith_route_hop){ .index = index, .family = last ? family : 0 };
+	if (family == AF_INET)
+		memcpy(e.hops[0].gateway, (uint8_t[4]){ 192, 0, 2, last }, 4);
+	else
+		memcpy(e.hops[0].gateway, (uint8_t[16]){ 0xfe, 0x80, [15] = last }, 16);
+	return e;
+}
+
+static void will_route(uint8_t family, uint32_t metric, int index, uint8_t last)
+{
+	struct kith_route_event e = route(family, metric, index, last);
+
+	fake_host_source_answer(f, KITH_SOURCE_ROUTE, &e, sizeof(e));
+}
+
+/* Something has changed: the plugin looks */
+static void routes_changed(void)
+{
+	struct kith_route_event e = route(AF_INET, 0, 2, 1);
+
+	f->now += INT64_C(1000000000);
+	ck_assert_int_eq(fake_host_source(f, KITH_SOURCE_ROUTE, &e), 0);
+}
+
+static int say_neighbour(uint8_t last, uint16_t state, bool removed)
+{
+	struct kith_neighbour_event e = { .size = sizeof(e), .removed = removed, .index = 2, .state = state, .family = AF_INET };
+
+	memcpy(e.address, (uint8_t[4]){ 192, 0, 2, last }, 4);
+	return fake_host_source(f, KITH_SOURCE_NEIGHBOUR, &e);
+}
+
+static void answers_of(int n_routes)
+{
+	fake_host_no_answers(f);
+	will_dump(1, "lo", UP, IF_OPER_UNKNOWN);
+	will_dump(2, "eth0", UP, IF_OPER_UP);
+	for (int i = 0; i < n_routes; i++)
+		will_route(AF_INET, (uint32_t)(100 - i), 2, (uint8_t)(254 - i));
+}
+
+START_TEST(default_routes)
+{
+	answers_of(0);
+	ck_assert_int_eq(fake_host_start(f), 0);
+	ck_assert_uint_eq(fake_host_instances(f, "route"), 0);
+	answers_of(1);
+	routes_changed();
+	ck_assert_ptr_nonnull(fake_host_record(f, "5 route:default/ipv4 the default route of IPv4 is via 192.0.2.254 on eth0 event=appeared"));
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:state"), "present");
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:gateway"), "unknown");
+	ck_assert_double_eq(fake_host_value(f, "route:default/ipv4:metric"), 100);
+	answers_of(2);
+	routes_changed();
+	ck_assert_ptr_nonnull(fake_host_record(f, "is via 192.0.2.253 on eth0, was via 192.0.2.254 on eth0 event=changed"));
+	ck_assert_uint_eq(fake_host_instances(f, "neighbour"), 2);
+	will_route(AF_INET6, 1024, 2, 1);
+	routes_changed();
+	ck_assert_ptr_nonnull(fake_host_record(f, "route:default/ipv6 the default route of IPv6 is via fe80::1 on eth0"));
+	/* A dump that tells some twice, routes that refuse, more than there is room for */
+	answers_of(40);
+	answers_of(40);
+	struct kith_route_event refuses = route(AF_INET6, 1, 1, 0);
+	refuses.type = RTN_UNREACHABLE;
+	fake_host_source_answer(f, KITH_SOURCE_ROUTE, &refuses, sizeof(refuses));
+	routes_changed();
+	ck_assert_double_eq(fake_host_value(f, "route:default/ipv4:routes"), DEFAULTS_MAX);
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv6:state"), "absent");
+	/* An interrupted dump changes nothing, and is done again */
+	f->fail_source = -EINTR;
+	routes_changed();
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:state"), "present");
+	f->fail_source = 0;
+	answers_of(0);
+	ck_assert_int_eq(fake_host_advance(f, INT64_C(1000000000)), 0);
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:state"), "absent");
+	ck_assert_ptr_nonnull(fake_host_record(f, "4 route:default/ipv4 the default route of IPv4 is gone; it was via "));
+	ck_assert_uint_eq(fake_host_instances(f, "neighbour"), 0);
+	ck_assert_uint_eq(fake_host_sources(f, KITH_SOURCE_NEIGHBOUR), 0);
+	/* A gateway's link goes: what the kernel does not say is looked for, twice */
+	answers_of(1);
+	routes_changed();
+	answers_of(0);
+	say(RTM_NEWLINK, 2, "eth0", 0, IF_OPER_DOWN);
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:state"), "present");
+	ck_assert_int_eq(fake_host_advance(f, INT64_C(100000000)), 0);
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:state"), "absent");
+	answers_of(1);
+	ck_assert_int_eq(fake_host_advance(f, INT64_C(1000000000)), 0);
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:state"), "present");
+}
+END_TEST
+
+START_TEST(neighbours)
+{
+	const struct kith_neighbour_filter *filter;
+
+	fake_host_want(f, FAMILY_NEIGHBOUR, "eth0/192.0.2.7", true);
+	fake_host_want(f, FAMILY_NEIGHBOUR, "eth0/*", true);
+	fake_host_want(f, FAMILY_NEIGHBOUR, "no address", true);
+	fake_host_want(f, FAMILY_NEIGHBOUR, "an-interface-with-a-long-name/192.0.2.7", true);
+	fake_host_want(f, FAMILY_NEIGHBOUR, "later0/2001:db8::1", true);
+	answers_of(1);
+	ck_assert_int_eq(fake_host_start(f), 0);
+	ck_assert_uint_eq(fake_host_instances(f, "neighbour"), 3);
+	ck_assert_str_eq(fake_host_state(f, "neighbour:later0/2001:db8::1:state"), "unknown");
+	ck_assert_uint_eq(fake_host_sources(f, KITH_SOURCE_NEIGHBOUR), 2);
+	/* fake_host_source tells every watch; only one of them has this address, and the kernel's filter is the source's affair */
+	fake_host_want(f, FAMILY_NEIGHBOUR, "eth0/192.0.2.7", false);
+	ck_assert_uint_eq(fake_host_sources(f, KITH_SOURCE_NEIGHBOUR), 1);
+	ck_assert_int_eq(say_neighbour(254, NUD_REACHABLE, false), 0);
+	ck_assert_str_eq(fake_host_state(f, "neighbour:eth0/192.0.2.254:state"), "reachable");
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:gateway"), "reachable");
+	ck_assert(isnan(fake_host_value(f, "neighbour:eth0/192.0.2.254:nud")));
+	filter = fake_host_filter(f, KITH_SOURCE_NEIGHBOUR, 0);
+	ck_assert_uint_eq(filter->states, NUD_FAILED);
+	ck_assert_int_eq(filter->index, 2);
+	ck_assert_int_eq(say_neighbour(254, NUD_FAILED, false), 0);
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:gateway"), "failed");
+	ck_assert_ptr_nonnull(fake_host_record(f, "4 neighbour:eth0/192.0.2.254 the gateway 192.0.2.254 on eth0 does not answer event=failed"));
+	filter = fake_host_filter(f, KITH_SOURCE_NEIGHBOUR, 0);
+	ck_assert_uint_ne(filter->states, NUD_FAILED);
+	f->now += INT64_C(60000000000);
+	ck_assert_int_eq(say_neighbour(254, 0, true), 0); /* the kernel forgets it */
+	ck_assert_int_eq(say_neighbour(254, NUD_INCOMPLETE, false), 0);
+	ck_assert_str_eq(fake_host_state(f, "route:default/ipv4:gateway"), "failed");
+	ck_assert_int_eq(say_neighbour(254, NUD_STALE, false), 0);
+	ck_assert_ptr_nonnull(fake_host_record(f, "answers again event=reachable"));
+	/* Removed by hand: it is said to have failed, and goes at once */
+	ck_assert_int_eq(say_neighbour(254, NUD_FAILED, false), 0);
+	ck_assert_int_eq(say_neighbour(254, NUD_FAILED, true), 0);
+	ck_assert_str_eq(fake_host_state(f, "neighbour:eth0/192.0.2.254:state"), "unknown");
+	/* A link of that name comes, and goes */
+	say(RTM_NEWLINK, 9, "later0", UP, IF_OPER_UP);
+	ck_assert_uint_eq(fake_host_sources(f, KITH_SOURCE_NEIGHBOUR), 2);
+	say(RTM_DELLINK, 9, "later0", 0, 0);
+	ck_assert_uint_eq(fake_host_sources(f, KITH_SOURCE_NEIGHBOUR), 1);
+	/* Many are named: bounded */
+	for (int i = 0; i < 2 * NEIGHBOURS_MAX; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "eth0/10.0.%d.%d", i / 200, i % 200);
+		fake_host_want(f, FAMILY_NEIGHBOUR, name, true);
+	}
+	ck_assert_uint_eq(fake_host_instances(f, "neighbour"), NEIGHBOURS_MAX);
+}
+END_TEST
+
+START_TEST(rules)
+{
+	struct kith_rule_event e = { .size = sizeof(e), .priority = 32766, .table = 254, .family = AF_INET, .source_prefix = 8, .source = { 10 } };
+
+	fake_host_source_answer(f, KITH_SOURCE_RULE, &e, sizeof(e));
+	start();
+	ck_assert_double_eq(fake_host_value(f, "rule:ipv4:count"), 1);
+	ck_assert(isnan(fake_host_value(f, "rule:ipv6:count")));
+	f->now += INT64_C(1000000000);
+	fake_host_source_answer(f, KITH_SOURCE_RULE, &e, sizeof(e));
+	ck_assert_int_eq(fake_host_source(f, KITH_SOURCE_RULE, &e), 0);
+	ck_assert_double_eq(fake_host_value(f, "rule:ipv4:count"), 2);
+	ck_assert_ptr_nonnull(fake_host_record(f, "rule:ipv4 rule 32766 of IPv4 was added: from 10.0.0.0/8 table 254 event=added"));
+}
+END_TEST
+
+START_TEST(storms)
+{
+	uint64_t before;
+
+	start();
+	say(RTM_NEWLINK, 2, "eth0", UP, IF_OPER_UP);
+	before = f->n_records;
+	for (unsigned i = 0; i < 200; i++)
+		say_address(RTM_NEWADDR, 2, (uint8_t)i);
+	ck_assert_uint_eq(f->n_records - before, TELL_MAX);
+	say(RTM_NEWLINK, 2, "eth0", 0, IF_OPER_DOWN); /* of another kind: said */
+	ck_assert_ptr_nonnull(fake_host_record(f, "eth0 is down"));
+	ck_assert_int_eq(fake_host_advance(f, INT64_C(5000000000)), 0);
+	ck_assert_ptr_nonnull(fake_host_record(f, "one by one: 160 addresses added event=storm address_added=160"));
+	ck_assert_int_eq(fake_host_advance(f, INT64_C(9000000000)), -ENOENT);
+	ck_assert_double_eq(fake_host_value(f, "interface:eth0:addresses_ipv4"), 200);
+	say_address(RTM_DELADDR, 2, 7);
+	ck_assert_ptr_nonnull(fake_host_record(f, "5 interface:eth0 eth0 no longer has the address 192.0.2.7/24 event=address_removed"));
+}
+END_TEST
+
+START_TEST(settings)
+{
+	struct kith_ethtool_event e = { .size = sizeof(e), .known = 3, .index = 1, .speed = 1000, .duplex = 1 };
+
+	start();
+	ck_assert(isnan(fake_host_value(f, "interface:lo:speed")));
+	ck_assert_int_eq(fake_host_source(f, KITH_SOURCE_ETHTOOL, &e), 0);
+	ck_assert_double_eq(fake_host_value(f, "interface:lo:speed"), 1000);
+	ck_assert_str_eq(fake_host_state(f, "interface:lo:duplex"), "full");
+	e.speed = 100;
+	e.duplex = 0;
+	ck_assert_int_eq(fake_host_source(f, KITH_SOURCE_ETHTOOL, &e), 0);
+	ck_assert_ptr_nonnull(fake_host_record(f, "4 interface:lo lo runs at 100 Mbit/s, was 1000 event=speed"));
+	e.speed = UINT32_MAX;
+	e.duplex = 255;
+	ck_assert_int_eq(fake_host_source(f, KITH_SOURCE_ETHTOOL, &e), 0);
+	ck_assert_double_eq(fake_host_value(f, "interface:lo:speed"), 0);
+	ck_assert_str_eq(fake_host_state(f, "interface:lo:duplex"), "unknown");
+	/* Asked for when somebody names it: lo has none, which is no fault */
+	ck_assert_uint_eq(fake_host_waiting_work(f), 0);
+	fake_host_want(f, FAMILY_INTERFACE, "lo", true);
+	ck_assert_int_eq(fake_host_advance(f, INT64_C(1000000000)), 0);
+	ck_assert_uint_eq(fake_host_run_work(f), 1);
+	ck_assert_double_eq(fake_host_value(f, "interface:lo:speed"), 0);
+	fake_host_want(f, FAMILY_INTERFACE, "lo", false);
+}
+END_TEST
+
+/* ---- the kernel's filters, run here as the kernel runs them -------------------------------------------------------- */
+
+static uint32_t load(const unsigned char *m, uint32_t at, unsigned size)
+{
+	uint32_t v = 0;
+
+	while (size--)
+		v = v << 8 | m[at++];
+	return v;
+}
+
+static bool passes(const struct sock_filter *program, int n, const unsigned char *m, size_t length)
+{
+	uint32_t a = 0;
+
+	for (int i = 0; i < n; i++) {
+		const struct sock_filter *s = &program[i];
+		unsigned size = BPF_SIZE(s->code) == BPF_W ? 4 : BPF_SIZE(s->code) == BPF_H ? 2 : 1;
+
+		switch (BPF_CLASS(s->code)) {
+		case BPF_RET:
+			return s->k != 0;
+		case BPF_LD:
+			if (s->k + size > length)
+				return false;
+			a = load(m, s->k, size);
+			break;
+		case BPF_JMP:
+			i += (BPF_OP(s->code) == BPF_JSET ? (a & s->k) != 0 : a == s->k) ? s->jt : s->jf;
+			break;
+		default:
+			ck_abort();
+		}
+	}
+	ck_abort_msg("the program does not end");
+	return false;
+}
+
+static bool frame_passes(const struct sock_filter *program, int n, const char *name)
+{
+	unsigned char data[8192];
+
+	return passes(program, n, data, frame_read(name, data, sizeof(data)));
+}
+
+START_TEST(kernel_filters)
+{
+	static struct sock_filter program[RTNETLINK_PROGRAM];
+	const struct kith_neighbour_filter *list[400];
+	struct kith_neighbour_filter filters[400] = { 0 };
+	struct kith_neighbour_event e;
+	unsigned char data[8192];
+	size_t length;
+	int n = rtnetlink_route_program(program, RTNETLINK_PROGRAM);
+
+	ck_assert(frame_passes(program, n, "route_new_v4") && frame_passes(program, n, "route_gone_v4") && frame_passes(program, n, "route_multipath_v6"));
+	length = frame_read("route_new_v4", data, sizeof(data));
+	data[17] = 24; /* the length of its destination */
+	ck_assert(!passes(program, n, data, length));
+	for (int i = 0; i < 400; i++)
+		list[i] = &filters[i];
+	length = frame_read("neighbour_new_v4", data, sizeof(data));
+	ck_assert_int_eq(rtnetlink_neighbour(data, length, &e), 1);
+	for (int i = 0; i < 300; i++) {
+		filters[i].index = e.index;
+		filters[i].family = AF_INET;
+		filters[i].address[3] = (uint8_t)i;
+	}
+	filters[299] = (struct kith_neighbour_filter){ .index = e.index, .family = AF_INET, .states = NUD_FAILED };
+	memcpy(filters[299].address, e.address, 16);
+	ck_assert_int_eq(rtnetlink_neighbour_program(list, 400, program, RTNETLINK_PROGRAM), -ENOSPC);
+	n = rtnetlink_neighbour_program(list, 300, program, RTNETLINK_PROGRAM);
+	ck_assert_int_gt(n, 0);
+	ck_assert(!frame_passes(program, n, "neighbour_new_v4") && !frame_passes(program, n, "neighbour_new_v6"));
+	ck_assert(frame_passes(program, n, "neighbour_gone_v4")); /* its end, whatever its state */
+	filters[299].states = NUD_REACHABLE | NUD_FAILED;
+	n = rtnetlink_neighbour_program(list, 300, program, RTNETLINK_PROGRAM);
+	ck_assert(frame_passes(program, n, "neighbour_new_v4"));
+	filters[299].index++;
+	n = rtnetlink_neighbour_program(list, 300, program, RTNETLINK_PROGRAM);
+	ck_assert(!frame_passes(program, n, "neighbour_new_v4") && !frame_passes(program, n, "neighbour_gone_v4"));
+	length = frame_read("neighbour_new_v6", data, sizeof(data));
+	ck_assert_int_eq(rtnetlink_neighbour(data, length, &e), 1);
+	filters[0] = (struct kith_neighbour_filter){ .index = e.index, .family = AF_INET6 };
+	memcpy(filters[0].address, e.address, 16);
+	n = rtnetlink_neighbour_program(list, 300, program, RTNETLINK_PROGRAM);
+	ck_assert(frame_passes(program, n, "neighbour_new_v6"));
+}
+END_TEST
+
+START_TEST(recorded_others)
+{
+	struct kith_neighbour_event neighbour;
+	struct kith_ethtool_event ethtool;
+	struct kith_route_event r;
+	struct kith_rule_event rule;
+	unsigned char data[8192];
+	size_t n = frame_read("route_new_v4", data, sizeof(data));
+
+	ck_assert_int_eq(rtnetlink_route(data, n, &r), 1);
+	ck_assert(!r.removed && r.family == AF_INET && r.prefix == 0 && r.table == RT_TABLE_MAIN && r.metric == 100 && r.n_hops == 1 && r.type == RTN_UNICAST);
+	ck_assert(r.hops[0].family == AF_INET && r.hops[0].gateway[3] == 254 && r.hops[0].index > 0);
+	n = frame_read("route_multipath", data, sizeof(data));
+	ck_assert_int_eq(rtnetlink_route(data, n, &r), 1);
+	ck_assert(r.n_hops == 2 && r.hops[1].gateway[3] == 253 && r.hops[1].index == r.hops[0].index);
+	n = frame_read("route_multipath_v6", data, sizeof(data));
+	ck_assert_int_eq(rtnetlink_route(data, n, &r), 1);
+	ck_assert(r.n_hops == 2 && r.family == AF_INET6 && r.hops[0].gateway[0] == 0xfe && r.hops[0].gateway[15] == 2);
+	n = frame_read("route_gone_v4", data, sizeof(data));
+	ck_assert(rtnetlink_route(data, n, &r) == 1 && r.removed);
+	n = frame_read("rule_new_v4", data, sizeof(data));
+	ck_assert_int_eq(rtnetlink_rule(data, n, &rule), 1);
+	ck_assert(!rule.removed && rule.priority == 1000 && rule.table == 77 && rule.mark == 7 && rule.source_prefix == 24 && rule.destination[0] == 198);
+	ck_assert_str_eq(rule.input, "a0");
+	ck_assert_str_eq(rule.output, "b0");
+	n = frame_read("rule_new_v6", data, sizeof(data));
+	ck_assert(rtnetlink_rule(data, n, &rule) == 1 && rule.family == AF_INET6 && rule.inverted == 1 && rule.source_prefix == 32);
+	n = frame_read("neighbour_new_v6", data, sizeof(data));
+	ck_assert(rtnetlink_neighbour(data, n, &neighbour) == 1 && neighbour.state == NUD_STALE && neighbour.address[15] == 9);
+	n = frame_read("ethtool_modes", data, sizeof(data));
+	ck_assert(ethtool_message(data, n, &ethtool) == 1 && ethtool.speed == 100 && ethtool.duplex == 1 && ethtool.known == 3);
+}
+END_TEST
+
+START_TEST(truncated_others)
+{
+	static const char *const names[] = { "route_new_v4", "route_multipath", "route_multipath_v6", "rule_new_v4", "neighbour_new_v6", "ethtool_modes" };
+	unsigned char data[8192];
+
+	for (size_t i = 0; i < KITH_COUNT(names); i++) {
+		size_t n = frame_read(names[i], data, sizeof(data));
+
+		for (size_t cut = 0; cut < n; cut++) {
+			unsigned char *copy = exactly(data, cut);
+			struct kith_neighbour_event neighbour;
+			struct kith_ethtool_event ethtool;
+			struct kith_route_event r;
+			struct kith_rule_event rule;
+
+			for (int said = 0; said < 2; said++) {
+				int any = (rtnetlink_route(copy, cut, &r) > 0) + (rtnetlink_rule(copy, cut, &rule) > 0) +
+				          (rtnetlink_neighbour(copy, cut, &neighbour) > 0) + (ethtool_message(copy, cut, &ethtool) > 0);
+
+				ck_assert(said || !any);
+				/* As if the kernel had sent no more: the header agrees, the attributes do not */
+				if (cut >= 4)
+					memcpy(copy, &(uint32_t){ (uint32_t)cut }, 4);
+			}
+			free(copy);
+		}
+	}
 }
 END_TEST
 
@@ -454,6 +851,14 @@ int main(void)
 	tcase_add_test(c, ignored);
 	tcase_add_test(c, counters);
 	tcase_add_test(c, no_start);
+	tcase_add_test(c, default_routes);
+	tcase_add_test(c, neighbours);
+	tcase_add_test(c, rules);
+	tcase_add_test(c, storms);
+	tcase_add_test(c, settings);
+	tcase_add_test(c, kernel_filters);
+	tcase_add_test(c, recorded_others);
+	tcase_add_test(c, truncated_others);
 	suite_add_tcase(s, c);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
