@@ -32,7 +32,7 @@ struct batch {
 
 static double known_speed(uint32_t speed)
 {
-	return speed == UINT32_MAX ? 0 : (double)speed;
+	return speed == UINT32_MAX || speed == UINT16_MAX ? 0 : (double)speed;
 }
 
 static int ask_all(void *user)
@@ -48,7 +48,7 @@ static int ask_all(void *user)
 		b->links[i].speed = NAN;
 		if (fd < 0 || ioctl(fd, SIOCETHTOOL, &request) < 0)
 			continue;
-		b->links[i].speed = known_speed(ethtool_cmd_speed(&command));
+		b->links[i].speed = known_speed((uint32_t)command.speed_hi << 16 | command.speed);
 		b->links[i].duplex = DUPLEX_WORD(command.duplex);
 	}
 	if (fd >= 0)
