@@ -233,7 +233,8 @@ static void rule_record(struct interface *p, const struct kith_rule_event *e)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, " out %s", e->output);
 	if (e->mark)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, " mark 0x%x", e->mark);
-	snprintf(text + n, sizeof(text) - n, e->table ? " table %u" : "", e->table);
+	if (e->table)
+		snprintf(text + n, sizeof(text) - n, " table %u", e->table);
 	tell(p, e->removed ? TOLD_RULE_TAKEN : TOLD_RULE_ADDED, KITH_NOTICE, subject, text, fields, KITH_COUNT(fields));
 }
 
