@@ -15,6 +15,7 @@ include plugins/load/local.mk
 include plugins/device/local.mk
 include plugins/disk/local.mk
 include plugins/df/local.mk
+include plugins/mount/local.mk
 include plugins/swap/local.mk
 include plugins/vmem/local.mk
 include plugins/uptime/local.mk
@@ -47,7 +48,7 @@ tests_unit_test_plugin_df_SOURCES = tests/unit/test_plugin_df.c tests/unit/test_
 	$(FAKE_HOST)
 tests_unit_test_plugin_df_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_plugin_df_LDFLAGS = $(AM_LDFLAGS) -rdynamic # its statfs is the plugin's too
-tests_unit_test_plugin_df_LDADD = $(CHECK_LIBS) -ldl
+tests_unit_test_plugin_df_LDADD = $(TEST_LIBS) -ldl
 
 # kith-sources(7): what the descriptors say
 noinst_PROGRAMS += kith-describe

@@ -3,7 +3,9 @@
 static const struct source_kind *const kinds[] = {
 	&source_device,
 	&source_kmsg,
+	&source_mount,
 	&source_pressure,
+	&source_quota,
 	&source_cgroup,
 	&source_task,
 	&source_link,

@@ -6,7 +6,9 @@
 
 extern const struct source_kind source_device;
 extern const struct source_kind source_kmsg;
+extern const struct source_kind source_mount;
 extern const struct source_kind source_pressure;
+extern const struct source_kind source_quota;
 extern const struct source_kind source_cgroup;
 extern const struct source_kind source_task;
 /* rtnetlink.c */

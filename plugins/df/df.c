@@ -21,14 +21,13 @@
 
 #include "mounts.h"
 #include "plugin.h"
+#include "sources/mount.h"
 
 enum {
 	TOTAL, USED, FREE, RESERVED, USED_PERCENT, FREE_PERCENT, RESERVED_PERCENT, INODES_TOTAL, INODES_USED, INODES_FREE,
 	INODES_USED_PERCENT, INODES_FREE_PERCENT, STATE, N_METRICS,
 };
 
-#define NS_PER_S INT64_C(1000000000)
-#define READ_GAP NS_PER_S /* between two readings of the mount table, however many mounts come and go */
 #define HUNG_TICKS 3      /* without an answer for so many ticks a file system is said to hang */
 
 static const char unwatched_note[] = "the mount table does not tell of changes: it is read on each tick";
@@ -96,12 +95,11 @@ struct call {
 
 struct state {
 	const struct kith_host *h;
-	int fd;            /* of mountinfo */
 	bool all;
-	bool unwatched;    /* a file that tells nothing of its changes: read on each tick */
-	bool dirty;        /* the mount table has changed */
-	int64_t last_read; /* wall ns */
-	struct kith_watch *timer; /* to read it when READ_GAP is over; or NULL */
+	bool unwatched;    /* a table that tells nothing of its changes: read on each tick */
+	bool dirty;        /* the mount table is to be gone through again */
+	bool doubt;        /* and read before it: an answer did not fit */
+	bool reading;
 	struct fs **fs;
 	size_t n_fs, size_fs;
 	size_t turn;       /* of the next one to get a worker */
@@ -192,7 +190,7 @@ static int put_answer(struct state *s, struct fs *fs, const struct statfs *a)
 
 	if (is_other(fs, a) && !fs->doubtful) {
 		fs->doubtful = true;
-		s->dirty = true;
+		s->dirty = s->doubt = true;
 		return 0;
 	}
 	/* The mount table has been read since and still has it: it was made anew, say by a change of its UUID */
@@ -400,30 +398,35 @@ static bool is_wanted(const struct state *s, const struct mount *m)
 }
 
 /*
- * Moves the mounts to follow to the front, in the table's order: those that are wanted, that their path leads to,
- * and unless `all` the first one of each device. Sets *ret_kept to how many.
+ * Which mounts to follow: those that are wanted, that their path leads to, and unless `all` the first one of each device. They are moved to the
+ * front, in the table's order; *ret_kept is how many they are.
  */
-static int choose(const struct state *s, struct mount *mounts, size_t n, size_t *ret_kept)
+static int choose(const struct state *s, struct mounts *mounts, size_t *ret_kept)
 {
+	size_t n = mounts->n, n_kept = 0, i, k;
+	struct mount *m = mounts->all;
 	bool *keep = calloc(n + 1, sizeof(*keep));
-	size_t i, k, n_kept = 0;
 
 	if (!keep)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
-		if (!is_wanted(s, &mounts[i]))
+		if (!is_wanted(s, &m[i]))
 			continue;
 		for (k = 0; k < i && !s->all; k++)
-			if (keep[k] && mounts[k].major == mounts[i].major && mounts[k].minor == mounts[i].minor)
+			if (keep[k] && m[k].major == m[i].major && m[k].minor == m[i].minor)
 				break;
 		if (k < i && !s->all)
 			continue;
-		mount_resolve(mounts, n, i);
-		keep[i] = mounts[i].visible;
+		mount_resolve(m, n, i);
+		keep[i] = m[i].visible;
 	}
 	for (i = 0; i < n; i++)
-		if (keep[i])
-			mounts[n_kept++] = mounts[i];
+		if (keep[i]) {
+			struct mount other = m[n_kept];
+
+			m[n_kept++] = m[i];
+			m[i] = other;
+		}
 	free(keep);
 	*ret_kept = n_kept;
 	return 0;
@@ -480,27 +483,31 @@ static int follow(struct state *s, const struct mount *mounts, size_t n)
 	return 0;
 }
 
+static int on_mount(const void *event, void *user)
+{
+	const struct kith_mount_event *e = event;
+	struct mounts *mounts = user;
+
+	return e->what == KITH_MOUNT_ADDED ? mounts_add(mounts, e) : 0;
+}
+
 static int read_mounts(struct state *s)
 {
-	struct mount *mounts;
-	size_t length, n;
-	char *text;
+	const struct kith_mount_filter again = { sizeof(again), KITH_MOUNT_AGAIN };
+	struct mounts mounts = { 0 };
+	size_t n;
 	int r;
 
-	s->last_read = s->h->now(s->h);
-	s->dirty = true; /* until it is done */
-	r = s->h->read(s->h, s->fd, &text, &length);
-	if (r < 0)
-		return r;
-	r = mounts_parse(text, length, &mounts, &n);
-	if (r < 0)
-		return r;
-	r = choose(s, mounts, n, &n);
+	s->dirty = s->reading = true; /* until it is done */
+	r = s->h->dump_source(s->h, KITH_SOURCE_MOUNT, s->unwatched || s->doubt ? &again : NULL, on_mount, &mounts);
+	s->reading = false;
 	if (r == 0)
-		r = follow(s, mounts, n);
-	free(mounts);
+		r = choose(s, &mounts, &n);
 	if (r == 0)
-		s->dirty = false;
+		r = follow(s, mounts.all, n);
+	mounts_free(&mounts);
+	if (r == 0)
+		s->dirty = s->doubt = false;
 	return r;
 }
 
@@ -533,28 +540,12 @@ static int read_news(struct state *s)
 	return r < 0 ? r : make_calls(s);
 }
 
-static int on_timer(void *user)
+static int on_mounts(const void *event, void *user)
 {
+	const struct kith_mount_event *e = event;
 	struct state *s = user;
 
-	s->h->unwatch(s->h, s->timer);
-	s->timer = NULL;
-	return s->dirty ? read_news(s) : 0;
-}
-
-static int on_mounts(int fd, uint32_t events, void *user)
-{
-	struct state *s = user;
-	int64_t since = s->h->now(s->h) - s->last_read;
-
-	(void)fd;
-	(void)events;
-	s->dirty = true;
-	if (since >= READ_GAP || since < 0)
-		return read_news(s);
-	if (s->timer)
-		return 0;
-	return s->h->watch_timer(s->h, READ_GAP - since, 0, READ_GAP / 2, on_timer, s, &s->timer);
+	return e && e->what == KITH_MOUNT_SETTLED && !s->reading ? read_news(s) : 0;
 }
 
 /*
@@ -590,20 +581,16 @@ static void fini(void *state)
 	for (i = 0; i < s->n_fs; i++)
 		fs_free(s->fs[i]); /* its call, if one is out, is left to its worker */
 	free(s->fs);
-	close(s->fd);
 	free(s);
 }
 
-/* Below another root "self" would be nobody there: what its first process sees counts. */
-static int open_mounts(const struct kith_host *h)
+static int on_settled(const void *event, void *user)
 {
-	int fd = -ENOENT;
+	const struct kith_mount_event *e = event;
+	struct state *s = user;
 
-	if (h->root(h)[0] != '\0')
-		fd = h->open(h, "/proc/1/mountinfo");
-	if (fd < 0)
-		fd = h->open(h, "/proc/self/mountinfo");
-	return fd;
+	s->unwatched = e->what == KITH_MOUNT_SETTLED && e->flags & KITH_MOUNT_UNWATCHED;
+	return 0;
 }
 
 static int init(const struct kith_host *h, void **ret_state)
@@ -615,25 +602,21 @@ static int init(const struct kith_host *h, void **ret_state)
 		return -ENOMEM;
 	s->h = h;
 	s->all = h->option_bool(h, "all") != 0;
-	s->fd = r = open_mounts(h);
+	r = h->watch_source(h, KITH_SOURCE_MOUNT, NULL, on_mounts, s, NULL);
+	if (r == 0)
+		r = h->dump_source(h, KITH_SOURCE_MOUNT, NULL, on_settled, s);
 	if (r < 0) {
-		h->log(h, KITH_ERR, "cannot open /proc/self/mountinfo: %s: mount proc there", strerror(-r));
+		h->log(h, KITH_ERR, "cannot read the mount table /proc/self/mountinfo: %s: mount proc there", strerror(-r));
 		goto fail;
 	}
-	r = h->watch_pri(h, s->fd, on_mounts, s, NULL);
-	if (r < 0) {
-		s->unwatched = true;
+	if (s->unwatched)
 		h->note(h, unwatched_note);
-	}
-	s->dirty = true; /* the first tick reads it */
+	s->dirty = true; /* the first tick goes through it */
 	r = h->sample(h, sample, s, NULL);
 	if (r < 0)
-		goto fail_close;
+		goto fail;
 	*ret_state = s;
 	return 0;
-
-fail_close:
-	close(s->fd);
 fail:
 	free(s);
 	return r;

@@ -43,85 +43,38 @@ enum mount_class mount_class_of(const char *type)
 	return MOUNT_REMOTE;
 }
 
-/* Blank, tab, newline and backslash stand as \ooo in the file. In place. */
-static void unescape(char *s)
+int mounts_add(struct mounts *mounts, const struct kith_mount_event *e)
 {
-	char *to = s;
+	size_t point = strlen(e->point) + 1, type = strlen(e->type) + 1;
+	struct mount *m;
 
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
-			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
+	if (mounts->n == mounts->size) {
+		size_t wanted = mounts->size ? 2 * mounts->size : 64;
+
+		m = realloc(mounts->all, wanted * sizeof(*m));
+		if (!m)
+			return -ENOMEM;
+		mounts->all = m;
+		mounts->size = wanted;
 	}
-	*to = '\0';
-}
-
-static int scan_u32(const char *s, uint32_t *ret_value, char end)
-{
-	uint64_t value;
-
-	if (kith_scan_u64(&s, &value) != 0 || *s != end || value > UINT32_MAX)
-		return -EBADMSG;
-	*ret_value = (uint32_t)value;
-	return 0;
-}
-
-/* id parent major:minor root point options [optional fields] - type source super-options */
-static int parse_line(char *line, struct mount *m)
-{
-	enum { ID, PARENT, DEVICE, ROOT, POINT, OPTIONS, N_FIXED };
-	char *field[N_FIXED], *save = NULL, *word;
-	const char *minor;
-	int i;
-
-	for (i = 0; i < N_FIXED; i++) {
-		field[i] = strtok_r(i == 0 ? line : NULL, " ", &save);
-		if (!field[i])
-			return -EBADMSG;
-	}
-	while ((word = strtok_r(NULL, " ", &save)) && strcmp(word, "-") != 0)
-		;
-	if (!word || !(word = strtok_r(NULL, " ", &save)))
-		return -EBADMSG;
-	minor = strchr(field[DEVICE], ':');
-	if (!minor || scan_u32(field[ID], &m->id, '\0') || scan_u32(field[PARENT], &m->parent, '\0') ||
-	    scan_u32(field[DEVICE], &m->major, ':') || scan_u32(minor + 1, &m->minor, '\0') || *field[POINT] != '/')
-		return -EBADMSG;
-	unescape(field[ROOT]);
-	unescape(field[POINT]);
-	unescape(word);
-	m->root = field[ROOT];
-	m->point = field[POINT];
-	m->type = word;
-	m->class = mount_class_of(word);
-	m->visible = m->may_hang = false;
-	return 0;
-}
-
-int mounts_parse(char *text, size_t length, struct mount **ret_mounts, size_t *ret_n)
-{
-	struct mount *mounts;
-	size_t n = 0, lines = 0;
-	char *p, *end;
-
-	if (length == 0 || text[length - 1] != '\n')
-		return -EBADMSG;
-	for (p = text; (p = memchr(p, '\n', length - (size_t)(p - text))); p++)
-		lines++;
-	mounts = calloc(lines, sizeof(*mounts));
-	if (!mounts)
+	m = &mounts->all[mounts->n];
+	*m = (struct mount){ .id = e->id, .parent = e->parent, .major = e->major, .minor = e->minor, .class = mount_class_of(e->type) };
+	m->point = malloc(point + type);
+	if (!m->point)
 		return -ENOMEM;
-	for (p = text; (end = memchr(p, '\n', length - (size_t)(p - text))); p = end + 1) {
-		*end = '\0';
-		if (parse_line(p, &mounts[n]) == 0)
-			n++;
-	}
-	*ret_mounts = mounts;
-	*ret_n = n;
+	m->type = m->point + point;
+	memcpy(m->point, e->point, point);
+	memcpy(m->type, e->type, type);
+	mounts->n++;
 	return 0;
+}
+
+void mounts_free(struct mounts *mounts)
+{
+	for (size_t i = 0; i < mounts->n; i++)
+		free(mounts->all[i].point);
+	free(mounts->all);
+	*mounts = (struct mounts){ 0 };
 }
 
 /* Whether `path` is `point` or lies below it */

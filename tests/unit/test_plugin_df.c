@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "loop/loop.h"
+#include "source/source.h"
+#include "sources/mount.h"
 #include "test_plugin_common.h"
 
 #define TREE "linux-6.18-mounts"
@@ -83,19 +85,102 @@ static char root[64];
 static struct fake_host *f;
 static const struct kith_host *original; /* functions that are wrapped */
 static struct kith_host copy;
-static int pri_fd, pri_result;
 static unsigned n_reads;
 
-static int wrap_watch_pri(const struct kith_host *h, int fd, kith_fd_fn fn, void *user, struct kith_watch **ret)
+/* The source of the mount table is the real one, over the test's file; that it cannot be waited for is kept from the plugin. */
+static struct loop *loop;
+static struct sources *sources;
+static struct source_sub *sub;
+static bool unwatchable, news_failed;
+static kith_source_fn source_fn;
+static void *source_user;
+
+static void hear(const void *event, void *user)
 {
-	pri_fd = fd;
-	return pri_result < 0 ? pri_result : original->watch_pri(h, fd, fn, user, ret);
+	struct kith_mount_event e = *(const struct kith_mount_event *)event;
+
+	(void)user;
+	if (!unwatchable)
+		e.flags &= ~KITH_MOUNT_UNWATCHED;
+	if (source_fn(&e, source_user) < 0)
+		news_failed = true;
 }
 
-static int wrap_read(const struct kith_host *h, int fd, char **ret_text, size_t *ret_length)
+static void hear_lost(void *user)
 {
+	(void)user;
+}
+
+static void sources_open(const char *below)
+{
+	struct source_env env = { .root = below };
+
+	if (!loop)
+		ck_assert_int_eq(loop_new(&loop), 0);
+	env.loop = loop;
+	ck_assert_int_eq(sources_new(&env, &sources), 0);
+}
+
+static void sources_close(void)
+{
+	sources_free(sources);
+	sources = NULL;
+	sub = NULL;
+}
+
+static int wrap_watch_source(const struct kith_host *h, uint32_t source, const void *filter, kith_source_fn fn, void *user, struct kith_watch **ret)
+{
+	const struct source_listener listener = { NULL, hear, hear_lost };
+
+	(void)h;
+	(void)ret;
+	source_fn = fn;
+	source_user = user;
+	if (sub)
+		source_unsubscribe(sub);
+	return source_subscribe(sources, source, filter, &listener, &sub);
+}
+
+struct dumping {
+	kith_source_fn fn;
+	void *user;
+};
+
+static int dump_one(const void *event, void *user)
+{
+	struct kith_mount_event e = *(const struct kith_mount_event *)event;
+	const struct dumping *d = user;
+
+	if (!unwatchable)
+		e.flags &= ~KITH_MOUNT_UNWATCHED;
+	return d->fn(&e, d->user);
+}
+
+static int wrap_dump_source(const struct kith_host *h, uint32_t source, const void *filter, kith_source_fn fn, void *user)
+{
+	struct dumping d = { fn, user };
+
+	(void)h;
 	n_reads++;
-	return original->read(h, fd, ret_text, ret_length);
+	return source_dump(sources, source, filter, dump_one, &d);
+}
+
+static int ignore(const void *event, void *user)
+{
+	(void)event;
+	(void)user;
+	return 0;
+}
+
+/* The kernel says that the table has changed */
+static int news(void)
+{
+	const struct kith_mount_filter again = { sizeof(again), KITH_MOUNT_AGAIN };
+	int r;
+
+	news_failed = false;
+	r = source_dump(sources, KITH_SOURCE_MOUNT, &again, ignore, NULL);
+	return r < 0 ? r : news_failed ? -EIO : 0;
 }
 
 /* As kithd: no control characters */
@@ -117,13 +202,14 @@ static void setup(void)
 {
 	fake_tree_new(root);
 	n_answers = n_statfs = n_reads = 0;
-	pri_result = 0;
+	unwatchable = false;
 	memset(answers, 0, sizeof(answers));
 	f = fake_host_new(plugin_load("df"), root);
 	copy = f->host;
 	original = &copy;
-	f->host.watch_pri = wrap_watch_pri;
-	f->host.read = wrap_read;
+	sources_open(root);
+	f->host.watch_source = wrap_watch_source;
+	f->host.dump_source = wrap_dump_source;
 	f->host.series = wrap_series;
 	f->host.work = wrap_work;
 }
@@ -131,6 +217,9 @@ static void setup(void)
 static void teardown(void)
 {
 	fake_host_free(f);
+	sources_close();
+	loop_free(loop);
+	loop = NULL;
 	fake_tree_free(root);
 }
 
@@ -243,7 +332,7 @@ START_TEST(recorded_table)
 	ck_assert_uint_eq(n_reads, 0); /* nobody said that it changed */
 
 	plugin_copy("linux-6.18-unmounted", TABLE, root);
-	ck_assert_int_eq(fake_host_pri(f, pri_fd), 0);
+	ck_assert_int_eq(news(), 0);
 	ck_assert_uint_eq(n_reads, 1);
 	ck_assert(!fake_host_has(f, "df", "/mnt/rec/data"));
 	ck_assert(!fake_host_has(f, "df", "/mnt/rec/hidden"));
@@ -255,7 +344,7 @@ START_TEST(recorded_table)
 	ck_assert_uint_eq(fake_host_instances(f, "df"), 7);
 
 	plugin_copy(TREE, TABLE, root);
-	ck_assert_int_eq(fake_host_pri(f, pri_fd), 0);
+	ck_assert_int_eq(news(), 0);
 	ck_assert_int_eq(fake_host_sample(f), 0);
 	ck_assert(fake_host_has(f, "df", "/mnt/rec/data"));
 	ck_assert_uint_eq(fake_host_instances(f, "df"), 8);
@@ -293,34 +382,12 @@ START_TEST(images_are_ignored)
 }
 END_TEST
 
-/* However many mounts come and go, the table is read once a second */
-START_TEST(bursts)
-{
-	make_points();
-	plugin_copy(TREE, TABLE, root);
-	start();
-	ck_assert_int_eq(fake_host_advance(f, 2000000000) == -ENOENT, 1);
-	n_reads = 0;
-	for (int i = 0; i < 100; i++)
-		ck_assert_int_eq(fake_host_pri(f, pri_fd), 0);
-	ck_assert_uint_eq(n_reads, 1);
-	plugin_copy("linux-6.18-unmounted", TABLE, root);
-	ck_assert_int_eq(fake_host_pri(f, pri_fd), 0);
-	ck_assert(fake_host_has(f, "df", "/mnt/rec/data"));
-	ck_assert_int_eq(fake_host_advance(f, 1500000000), 0);
-	ck_assert_uint_eq(n_reads, 2);
-	ck_assert(!fake_host_has(f, "df", "/mnt/rec/data"));
-	ck_assert_int_eq(fake_host_advance(f, 10000000000) == -ENOENT, 1);
-	ck_assert_uint_eq(n_reads, 2);
-}
-END_TEST
-
 /* A file that cannot tell of changes is read on each tick */
 START_TEST(unwatched)
 {
 	make_points();
 	plugin_copy(TREE, TABLE, root);
-	pri_result = -EPERM;
+	unwatchable = true;
 	start();
 	ck_assert_ptr_nonnull(f->note);
 	ck_assert(fake_host_has(f, "df", "/mnt/rec/data"));
@@ -345,15 +412,14 @@ START_TEST(every_prefix)
 			continue;
 		part[length] = '\0';
 		table(part);
-		fake_host_advance(f, 2000000000);
-		ck_assert_int_lt(fake_host_pri(f, pri_fd), 0);
+		ck_assert_int_lt(news(), 0);
 		ck_assert_uint_eq(fake_host_instances(f, "df"), 8);
 	}
 	ck_assert_uint_eq(f->n_ends, 0);
-	ck_assert_int_lt(fake_host_sample(f), 0); /* still cut off: the failure is told, the values are put all the same */
+	ck_assert_int_eq(fake_host_sample(f), 0);
 	ck_assert_uint_eq(fake_host_puts(f, "df:/:total"), 2);
 	table(text);
-	ck_assert_int_eq(fake_host_sample(f), 0);
+	ck_assert_int_eq(news(), 0);
 	free(text);
 	free(part);
 }
@@ -424,7 +490,7 @@ START_TEST(other_file_system_below)
 
 	table(ONE "21 20 8:2 / /data rw - ext4 /dev/sda2 rw\n");
 	answer("/data", 100, 50, 50, 0, 0)->f_fsid.__val[0] = 7;
-	fake_host_pri(f, pri_fd);
+	news();
 	ck_assert_int_eq(fake_host_sample(f), 0);
 	answer("/data", 100, 40, 40, 0, 0)->f_fsid.__val[0] = 8;
 	ck_assert_int_eq(fake_host_sample(f), 0);
@@ -443,8 +509,7 @@ START_TEST(replaced)
 	start();
 	table(ONE "22 20 8:3 / /data rw - ext4 /dev/sda3 rw\n");
 	answer("/data", 1000, 1, 1, 0, 0)->f_fsid.__val[0] = 3;
-	fake_host_advance(f, 2000000000);
-	ck_assert_int_eq(fake_host_pri(f, pri_fd), 0);
+	ck_assert_int_eq(news(), 0);
 	ck_assert_int_eq(fake_host_sample(f), 0);
 	ck_assert_uint_eq(f->n_ends, 1);
 	ck_assert_uint_eq(fake_host_puts(f, "df:/data:used"), 2);
@@ -527,7 +592,7 @@ START_TEST(unmounted_while_hung)
 		ck_assert_int_eq(fake_host_sample(f), 0);
 	ck_assert_ptr_nonnull(f->note);
 	table(ONE);
-	ck_assert_int_eq(fake_host_pri(f, pri_fd), 0);
+	ck_assert_int_eq(news(), 0);
 	ck_assert_ptr_null(f->note);
 	fake_host_run_work(f);
 	ck_assert_uint_eq(fake_host_instances(f, "df"), 1);
@@ -593,13 +658,6 @@ static bool enter_namespace(void)
 	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
-static bool told_of_change(void)
-{
-	struct pollfd p = { .fd = pri_fd, .events = POLLPRI };
-
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLPRI);
-}
-
 static double series(const char *point, const char *metric)
 {
 	char name[256];
@@ -619,8 +677,11 @@ START_TEST(this_kernel)
 		return;
 	}
 	fake_host_free(f);
+	sources_close();
+	sources_open("");
 	f = fake_host_new(plugin_load("df"), "");
-	f->host.watch_pri = wrap_watch_pri;
+	f->host.watch_source = wrap_watch_source;
+	f->host.dump_source = wrap_dump_source;
 	fake_host_option(f, "ignore", NULL);
 	start();
 	ck_assert_double_eq(series(root, "total"), 1 << 20);
@@ -638,16 +699,13 @@ START_TEST(this_kernel)
 	ck_assert_double_eq(series(root, "free_percent"), 75);
 	ck_assert_double_eq(series(root, "inodes_used"), 2);
 
-	ck_assert(!told_of_change());
 	ck_assert_int_eq(mount(NULL, root, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
 	ck_assert_int_eq(fake_host_sample(f), 0);
 	ck_assert_double_eq(series(root, "state"), 1);
-	told_of_change();
 
 	ck_assert_int_eq(umount(root), 0); /* the plugin does not hold it */
-	ck_assert(told_of_change());
-	fake_host_advance(f, 2000000000);
-	ck_assert_int_eq(fake_host_pri(f, pri_fd), 0);
+	for (int i = 0; i < 1000 && fake_host_has(f, "df", root); i++)
+		loop_run_once(loop, 20000000);
 	ck_assert(!fake_host_has(f, "df", root));
 }
 END_TEST
@@ -667,7 +725,6 @@ int main(void)
 	tcase_add_test(t, recorded_table);
 	tcase_add_test(t, all_mounts);
 	tcase_add_test(t, images_are_ignored);
-	tcase_add_test(t, bursts);
 	tcase_add_test(t, unwatched);
 	tcase_add_test(t, every_prefix);
 	tcase_add_test(t, odd_lines);
