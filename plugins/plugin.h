@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 #define KITH_ABI_MAJOR 1 /* another major: the plugin is refused */
-#define KITH_ABI_MINOR 5 /* a newer minor than kithd's: the plugin is refused */
+#define KITH_ABI_MINOR 6 /* a newer minor than kithd's: the plugin is refused */
 
 #define KITH_HAS(table, member) \
 	((table)->size >= offsetof(struct kith_host, member) + sizeof((table)->member))
@@ -414,6 +414,15 @@ struct kith_host {
 	 */
 	int (*spawn_stream)(const struct kith_host *h, const struct kith_stream *program, kith_output_fn output, kith_ended_fn ended, void *user,
 	                    struct kith_watch **ret_watch);
+
+	/* ---- since ABI 1.6 ---- */
+
+	/*
+	 * Of a sampler of levels (KITH_PROVIDES_LEVELS), in its call: however they move, nothing that could be promised of them comes about within `ns`
+	 * that this round does not show as near (4 % of a value, 1 % of its range). Unless somebody but plain promises hears of its series,
+	 * the next call is that late: not earlier than the interval, nor later than steady_interval or twice the time of the last one.
+	 */
+	void (*look_again)(const struct kith_host *h, int64_t ns);
 };
 
 /* ---- the plugin's descriptor ------------------------------------------------------------------------------------ */
@@ -425,7 +434,8 @@ struct kith_host {
 #define KITH_PROVIDES_RESYNC 0x8u
 /*
  * Its samplers read levels that mostly stay as they are (room on disks) and do nothing else: while none of its values
- * moves and nobody watches one, they are called less and less often, at least once in the configured steady_interval.
+ * moves and nobody watches one, they are called less and less often, at least once in the configured steady_interval. See also
+ * look_again.
  */
 #define KITH_PROVIDES_LEVELS 0x10u
 

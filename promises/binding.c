@@ -71,6 +71,15 @@ static void leaf_windows_make(struct leaf *leaf, const struct metric *m)
 		}
 }
 
+/* What takes all samples into account, or how old one is, wants them as often as configured. */
+static bool leaf_patient(const struct leaf *leaf)
+{
+	for (const struct node *n = leaf->users; n; n = n->next_user)
+		if (n->e->kind != EXPR_NAME)
+			return false;
+	return true;
+}
+
 /* Without an evaluation: the caller does that where there are values already */
 static void leaf_bind(struct leaf *leaf, struct instance *instance)
 {
@@ -81,6 +90,7 @@ static void leaf_bind(struct leaf *leaf, struct instance *instance)
 	leaf->series = &instance->series[k];
 	leaf->state = LEAF_BOUND;
 	leaf_windows_make(leaf, series_metric(leaf->series));
+	leaf->watch.patient = leaf_patient(leaf);
 	series_watch_add(&instance->series[k], &leaf->watch);
 	leaf->traced = series_trace(leaf->tree->promise->engine->model, leaf->series, true);
 	if (leaf->traced)

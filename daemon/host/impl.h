@@ -136,6 +136,7 @@ struct plugin {
 	int64_t steady_interval; /* ns: the longest between two samples while nothing moves and nobody watches */
 	unsigned steady;        /* rounds in a row that moved nothing and that nobody watched */
 	uint64_t moves;         /* of its owner, after its last round */
+	int64_t asked, again;   /* ns: of look_again in the round that goes on; how long the next one has time, 0: the usual */
 	int64_t near_interval;  /* ns: shorter than `interval`, while its series are near what is promised of them; 0: not */
 	int64_t regular;        /* wall ns of the next sample that would be without that */
 	int64_t due;            /* wall ns of its next sample; 0: samples nothing */

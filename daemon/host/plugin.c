@@ -148,6 +148,7 @@ void plugin_settle(struct plugin *p)
 	if (p->interval != before || p->owner.slow)
 		p->due = 0;
 	p->steady = 0;
+	p->again = 0;
 	p->owner.slow = false;
 	p->near_interval = 0;
 	p->regular = 0;

@@ -218,6 +218,11 @@ static int t_dump_source(const struct kith_host *t, uint32_t source, const void 
 	return source_dump(table_plugin(t)->host->sources, source, filter, fn, user);
 }
 
+static void t_look_again(const struct kith_host *t, int64_t ns)
+{
+	table_plugin(t)->asked = ns;
+}
+
 static void t_note(const struct kith_host *t, const char *text)
 {
 	struct plugin *p = table_plugin(t);
@@ -272,5 +277,6 @@ void table_init(struct plugin *p)
 		.spawn_stream = watch_add_stream,
 		.watch_source = watch_add_source,
 		.dump_source = t_dump_source,
+		.look_again = t_look_again,
 	};
 }

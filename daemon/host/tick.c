@@ -19,7 +19,7 @@ int64_t tick_interval(const struct plugin *p)
 
 	for (unsigned i = STEADY_ROUNDS; i < p->steady && interval < p->steady_interval; i++)
 		interval = interval * 2 < p->steady_interval ? interval * 2 : p->steady_interval;
-	return interval;
+	return p->again > interval ? p->again : interval;
 }
 
 /* 100 ms, 200 ms, 500 ms, 1 s …: rounds of several plugins fall together */
@@ -52,19 +52,37 @@ static int64_t near_interval(const struct plugin *p)
 	return step < p->interval ? step : 0;
 }
 
+/* After a round: how long the next one has time by what the plugin itself says of its levels. 0: no longer than usual */
+static int64_t tick_again(const struct plugin *p)
+{
+	int64_t again = p->asked, last = 2 * tick_interval(p);
+
+	if (!(p->d.provides & KITH_PROVIDES_LEVELS) || p->host->parts.inside || p->owner.n_hasty || p->owner.n_near)
+		return 0;
+	if (p->owner.soon && p->owner.soon < again)
+		again = p->owner.soon;
+	if (again > last)
+		again = last;
+	if (again > p->steady_interval)
+		again = p->steady_interval;
+	return again > p->interval ? again : 0;
+}
+
 /* After a round: who samples levels that do not move, and that nobody watches, does so less and less often. */
 static void tick_settle(struct plugin *p)
 {
 	bool moved = p->moves != p->owner.moves;
 
 	p->moves = p->owner.moves;
+	p->again = tick_again(p);
+	p->asked = 0;
 	p->near_interval = near_interval(p);
 	p->owner.soon = 0;
 	if (!(p->d.provides & KITH_PROVIDES_LEVELS) || p->host->parts.inside || moved || p->owner.n_watched)
 		p->steady = 0;
 	else if (tick_interval(p) < p->steady_interval)
 		p->steady++;
-	p->owner.slow = p->steady > STEADY_ROUNDS;
+	p->owner.slow = p->steady > STEADY_ROUNDS || p->again;
 	p->owner.stale_after = 3 * (p->owner.slow ? tick_interval(p) : p->interval);
 }
 
@@ -181,6 +199,7 @@ void tick_attend(struct owner *owner, bool now, void *user)
 
 	owner->slow = false;
 	p->steady = 0;
+	p->again = 0;
 	p->due = 0;
 	if (!tick_samples(p) || h->in_tick)
 		return;

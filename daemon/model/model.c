@@ -585,6 +585,7 @@ void series_watch_add(struct series *s, struct series_watch *w)
 
 	if (!s->watches)
 		o->n_watched++;
+	o->n_hasty += !w->patient;
 	w->series = s;
 	w->next = s->watches;
 	w->link = &s->watches;
@@ -605,6 +606,7 @@ void series_watch_remove(struct series_watch *w)
 	if (!w->link)
 		return;
 	o = w->series->instance->family->owner;
+	o->n_hasty -= !w->patient;
 	if (!w->next && w->link == &w->series->watches)
 		o->n_watched--;
 	for (struct telling *t = o->telling; t; t = t->outer)

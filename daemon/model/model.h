@@ -32,6 +32,7 @@ struct series_watch {
 	struct series_watch *next, **link; /* link NULL: not on a list */
 	const struct series *series;       /* valid while on a list */
 	void (*fn)(struct series_watch *watch, const struct series *series, enum series_event event);
+	bool patient;                      /* a plain promise: levels may be looked at when they could have come close */
 };
 
 struct series {
@@ -87,6 +88,7 @@ struct owner {
 	uint64_t samples;
 	uint64_t moves;                 /* samples that differed from the one before */
 	uint32_t n_series, n_watched;   /* n_watched: series with a watch */
+	uint32_t n_hasty;               /* watches that are not patient */
 	struct telling *telling;        /* of model.c */
 	bool slow;                      /* it samples less often, as nobody watches: told through `attend` when somebody does */
 	void (*attend)(struct owner *owner, bool now, void *user); /* now: sample before you return; may be NULL */

@@ -30,6 +30,9 @@ enum {
 
 #define HUNG_TICKS 3      /* without an answer for so many ticks a file system is said to hang */
 
+#define INODE_COST 1024.0 /* files are made as fast as so many bytes are written, at the most */
+#define LONGEST 3600.0    /* s */
+
 static const char unwatched_note[] = "the mount table does not tell of changes: it is read on each tick";
 static const char *const state_names[] = { "rw", "ro", NULL };
 
@@ -64,6 +67,9 @@ static const struct kith_option options[] = {
 	  "mount points to leave out, as globs; * matches / too", 0, 0, KITH_OPTION_LIST, 0 },
 	{ "ignore_types", "squashfs,erofs,iso9660,cramfs,romfs", "types of file systems to leave out, as globs", 0, 0,
 	  KITH_OPTION_LIST, 0 },
+	{ "fill_rate", "1GiB",
+	  "the most that can be written in a second: until when a file system need not be looked at again; tmpfs: 8 times that", 1024, 1e15,
+	  KITH_OPTION_SIZE, 0 },
 	{ "all", "false", "pseudo file systems and further mounts of the same device too", 0, 0, KITH_OPTION_BOOL, 0 },
 };
 
@@ -73,12 +79,16 @@ struct fs {
 	char *name;    /* of the instance, where it cannot be `point` */
 	uint32_t major, minor;
 	bool may_hang;
+	bool in_memory; /* tmpfs: filled as fast as memory */
 	bool seen;     /* by the reading of the mount table that goes on */
 	bool refused;  /* kithd takes no instance of this name, or no more of them */
 	bool answered; /* `type` and `fsid` are set */
 	bool doubtful; /* the last answer came from another file system */
 	long type;
 	fsid_t fsid;
+	int64_t due;   /* wall ns: until then it need not be asked */
+	double used, peak; /* of the last answer; the fastest that it was filled, in bytes a second */
+	int64_t at;    /* wall ns of that answer; 0: none */
 	kith_id id;    /* KITH_ID_NONE until the first answer */
 	struct call *call; /* on its way in a worker thread */
 	bool pending;  /* a call is due */
@@ -183,6 +193,28 @@ static bool is_other(const struct fs *fs, const struct statfs *a)
 	return fs->answered && (fs->type != (long)a->f_type || memcmp(&fs->fsid, &a->f_fsid, sizeof(fs->fsid)) != 0);
 }
 
+/*
+ * When it has to be looked at again: what is promised of its room shows as near while less than 5 % of it is left, so that nothing is missed
+ * before 4 % of what is free, or 1 % of all, is gone; and as fast as that the file system cannot be filled.
+ */
+static void plan(struct state *s, struct fs *fs, const double *v)
+{
+	int64_t now = s->h->now(s->h);
+	double rate = s->h->option_number(s->h, "fill_rate") * (fs->in_memory ? 8 : 1), seconds;
+
+	if (fs->at && now > fs->at && v[USED] > fs->used && (v[USED] - fs->used) * 1e9 / (double)(now - fs->at) > fs->peak)
+		fs->peak = (v[USED] - fs->used) * 1e9 / (double)(now - fs->at);
+	fs->used = v[USED];
+	fs->at = now;
+	rate = fmax(rate, 2 * fs->peak);
+	seconds = fmin(v[TOTAL] / 100, v[FREE] / 25) / rate;
+	if (v[INODES_TOTAL] > 0)
+		seconds = fmin(seconds, fmin(v[INODES_TOTAL] / 100, v[INODES_FREE] / 25) * INODE_COST / rate);
+	if (v[STATE] > 0) /* read-only: nothing becomes less */
+		seconds = LONGEST;
+	fs->due = now + (int64_t)(fmin(seconds, LONGEST) * 1e9);
+}
+
 static int put_answer(struct state *s, struct fs *fs, const struct statfs *a)
 {
 	double values[N_METRICS];
@@ -206,6 +238,7 @@ static int put_answer(struct state *s, struct fs *fs, const struct statfs *a)
 			return r;
 	}
 	work_out(a, values);
+	plan(s, fs, values);
 	return s->h->put_all(s->h, fs->id, values, N_METRICS);
 }
 
@@ -374,6 +407,7 @@ static int fs_add(struct state *s, const struct mount *m)
 	fs->major = m->major;
 	fs->minor = m->minor;
 	fs->may_hang = m->may_hang;
+	fs->in_memory = strcmp(m->type, "tmpfs") == 0 || strcmp(m->type, "ramfs") == 0;
 	fs->seen = true;
 	s->fs[s->n_fs++] = fs;
 	return 0;
@@ -514,9 +548,13 @@ static int read_mounts(struct state *s)
 /* Asks one file system for its numbers: at once, or by a call that make_calls makes */
 static int ask(struct state *s, struct fs *fs)
 {
+	int64_t now = s->h->now(s->h);
 	struct statfs answer;
 
 	if (fs->may_hang) {
+		/* A call is dear. Not so seldom that its series turn stale. */
+		if (fs->due - now > 0 && now - fs->at < 2 * s->h->interval(s->h) && fs->at)
+			return 0;
 		if (fs->call)
 			count_out(s, fs);
 		else
@@ -553,6 +591,19 @@ static int on_mounts(const void *event, void *user)
  * ---------------------------------------------------------------------------------------------------
  */
 
+/* When the next of them is due. One without an answer, or that hangs, is asked as often as ever. */
+static void say_when(struct state *s)
+{
+	int64_t now = s->h->now(s->h), first = (int64_t)(LONGEST * 1e9);
+	size_t i;
+
+	for (i = 0; i < s->n_fs; i++)
+		if (s->fs[i]->due - now < first)
+			first = s->fs[i]->due - now;
+	if (KITH_HAS(s->h, look_again) && !s->unwatched)
+		s->h->look_again(s->h, first > 0 ? first : 0);
+}
+
 static int sample(void *user)
 {
 	struct state *s = user;
@@ -569,6 +620,7 @@ static int sample(void *user)
 		if (r < 0)
 			failed = r;
 	}
+	say_when(s);
 	r = make_calls(s);
 	return r < 0 ? r : failed;
 }
@@ -637,5 +689,5 @@ KITH_PLUGIN = {
 	.init = init,
 	.fini = fini,
 	.hears = "EPOLLPRI on /proc/self/mountinfo; statfs(2) on the tick, in a worker where it may hang",
-	.costs = "4 us a tick for each file system; less often while nothing moves",
+	.costs = "4 us a tick for each file system; less often where none can be filled soon",
 };

@@ -386,4 +386,6 @@ KITH_PLUGIN = {
 	.init = init,
 	.fini = fini,
 	.resync = resync,
+	.hears = "EPOLLPRI on /proc/self/mountinfo; generic netlink VFS_DQUOT; /dev/kmsg for file systems that turn read-only by themselves",
+	.costs = "nothing on an idle host; 2 us for each mount of the table when that changes, once a second at most in a storm",
 };

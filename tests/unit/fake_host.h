@@ -73,6 +73,7 @@ struct fake_host {
 	char *records[FAKE_RECORDS_MAX]; /* "priority subject message key=value …"; number K is at K % FAKE_RECORDS_MAX */
 
 	char *note; /* NULL: none */
+	int64_t look_again; /* what the plugin said last */
 	uint64_t n_notes, n_logs;
 	char *last_log;
 

@@ -268,6 +268,11 @@ static int do_option_bool(const struct kith_host *h, const char *name)
 	return o->text && !strcmp(o->text, "true");
 }
 
+static void do_look_again(const struct kith_host *h, int64_t ns)
+{
+	fake(h)->look_again = ns;
+}
+
 static double do_option_number(const struct kith_host *h, const char *name)
 {
 	static const struct {
@@ -358,6 +363,7 @@ void fake_table_calls(struct kith_host *h)
 	h->option_list = do_option_list;
 	h->interval = do_interval;
 	h->now = do_now;
+	h->look_again = do_look_again;
 	h->log = do_log;
 	h->note = do_note;
 }

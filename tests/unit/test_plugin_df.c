@@ -280,6 +280,40 @@ START_TEST(values)
 }
 END_TEST
 
+/* Until when nothing can become near what is promised: as fast as it may be filled, or was */
+START_TEST(time_to_look_again)
+{
+	fake_host_option(f, "fill_rate", "4096");
+	table(ONE);
+	answer("/", 100000, 50000, 50000, 0, 0);
+	start();
+	ck_assert_int_eq(f->look_again, INT64_C(1000) * 1000000000); /* 1 % of all, a block a second */
+	answer("/", 100000, 10000, 10000, 0, 0);
+	ck_assert_int_eq(fake_host_sample(f), 0);
+	/* 4 % of what is free, at twice the 4,000 blocks a second that were seen */
+	ck_assert_int_eq(f->look_again, INT64_C(50000000));
+	answer("/", 100000, 0, 0, 0, 0);
+	ck_assert_int_eq(fake_host_sample(f), 0);
+	ck_assert_int_eq(f->look_again, 0);
+	answer("/", 100000, 0, 0, 0, 0)->f_flags = ST_RDONLY;
+	ck_assert_int_eq(fake_host_sample(f), 0);
+	ck_assert_int_eq(f->look_again, INT64_C(3600) * 1000000000);
+	/* The most urgent counts; and inodes do */
+	table(ONE "21 20 0:9 / /t rw - tmpfs t rw\n");
+	answer("/t", 1000, 1000, 1000, 2000000, 1000000);
+	n_answers = 2;
+	answers[1] = answers[0];
+	answers[0] = (struct answer){ .path = "/t" };
+	answer("/t", 100000, 100000, 100000, 200, 100);
+	ck_assert_int_eq(news(), 0);
+	ck_assert_int_eq(fake_host_sample(f), 0);
+	ck_assert_int_eq(f->look_again, 62500000); /* 2 inodes, 1 KiB each */
+	answer("/t", 100000, 100000, 100000, 0, 0);
+	ck_assert_int_eq(fake_host_sample(f), 0);
+	ck_assert_int_eq(f->look_again, INT64_C(125) * 1000000000);
+}
+END_TEST
+
 START_TEST(no_inodes_no_blocks)
 {
 	table(ONE "21 20 0:50 / /empty rw - btrfs x rw\n");
@@ -720,6 +754,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, values);
+	tcase_add_test(t, time_to_look_again);
 	tcase_add_test(t, no_inodes_no_blocks);
 	tcase_add_test(t, failing_statfs);
 	tcase_add_test(t, recorded_table);
