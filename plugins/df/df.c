@@ -193,6 +193,11 @@ static bool is_other(const struct fs *fs, const struct statfs *a)
 	return fs->answered && (fs->type != (long)a->f_type || memcmp(&fs->fsid, &a->f_fsid, sizeof(fs->fsid)) != 0);
 }
 
+static double least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
 /*
  * When it has to be looked at again: what is promised of its room shows as near while less than 5 % of it is left, so that nothing is missed
  * before 4 % of what is free, or 1 % of all, is gone; and as fast as that the file system cannot be filled.
@@ -206,13 +211,13 @@ static void plan(struct state *s, struct fs *fs, const double *v)
 		fs->peak = (v[USED] - fs->used) * 1e9 / (double)(now - fs->at);
 	fs->used = v[USED];
 	fs->at = now;
-	rate = fmax(rate, 2 * fs->peak);
-	seconds = fmin(v[TOTAL] / 100, v[FREE] / 25) / rate;
+	rate = rate > 2 * fs->peak ? rate : 2 * fs->peak;
+	seconds = least(v[TOTAL] / 100, v[FREE] / 25) / rate;
 	if (v[INODES_TOTAL] > 0)
-		seconds = fmin(seconds, fmin(v[INODES_TOTAL] / 100, v[INODES_FREE] / 25) * INODE_COST / rate);
+		seconds = least(seconds, least(v[INODES_TOTAL] / 100, v[INODES_FREE] / 25) * INODE_COST / rate);
 	if (v[STATE] > 0) /* read-only: nothing becomes less */
 		seconds = LONGEST;
-	fs->due = now + (int64_t)(fmin(seconds, LONGEST) * 1e9);
+	fs->due = now + (int64_t)(least(seconds, LONGEST) * 1e9);
 }
 
 static int put_answer(struct state *s, struct fs *fs, const struct statfs *a)
