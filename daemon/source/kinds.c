@@ -1,6 +1,7 @@
 #include "source/kinds.h"
 
 static const struct source_kind *const kinds[] = {
+	&source_audit,
 	&source_device,
 	&source_kmsg,
 	&source_mount,

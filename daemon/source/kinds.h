@@ -4,6 +4,7 @@
 
 #include "source/source.h"
 
+extern const struct source_kind source_audit;
 extern const struct source_kind source_device;
 extern const struct source_kind source_kmsg;
 extern const struct source_kind source_mount;
