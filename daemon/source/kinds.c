@@ -15,6 +15,7 @@ static const struct source_kind *const kinds[] = {
 	&source_rule,
 	&source_neighbour,
 	&source_ethtool,
+	&source_tree,
 };
 
 const struct source_kind *source_kind_find(uint32_t id)

@@ -12,6 +12,7 @@ extern const struct source_kind source_pressure;
 extern const struct source_kind source_quota;
 extern const struct source_kind source_cgroup;
 extern const struct source_kind source_task;
+extern const struct source_kind source_tree;
 /* rtnetlink.c */
 extern const struct source_kind source_link;
 extern const struct source_kind source_address;

@@ -16,6 +16,8 @@ libkith_a_SOURCES += \
 	daemon/source/ethtool.c \
 	daemon/source/process.c daemon/source/process_bpf.c daemon/source/process.h \
 	daemon/source/task.c daemon/source/task.h \
+	daemon/source/tree.c daemon/source/tree_dir.c daemon/source/tree_impl.h daemon/source/tree_parse.c daemon/source/tree_place.c \
+	daemon/source/tree.h \
 	daemon/source/source.c daemon/source/source.h
 
 check_PROGRAMS += tests/unit/test_source tests/unit/test_source_netlink tests/unit/test_source_process tests/unit/test_source_file
