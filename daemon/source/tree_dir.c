@@ -132,8 +132,11 @@ static enum tree_where resolve(struct tree_reader *t, const struct tree_key *key
 	enum tree_where where;
 	int fd = key_open(t, key);
 
+	/* Where it was cannot be told for want of descriptors or memory. */
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+		t->lost = true;
 	if (fd < 0)
-		return fd == -ESTALE || fd == -ENOENT ? TREE_GONE : TREE_OUTSIDE;
+		return fd == -ESTALE || fd == -ENOENT || t->lost ? TREE_GONE : TREE_OUTSIDE;
 	where = fd_path(t, fd, path);
 	close(fd);
 	return where;

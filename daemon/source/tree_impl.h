@@ -19,7 +19,7 @@
 /* A file system that is marked */
 struct tree_place {
 	uint64_t fsid;
-	char *dir; /* on it, as the system has it */
+	char *dir; /* where it is mounted */
 	int fd;    /* of it, within a batch alone: it would keep the file system from being unmounted; -1: none */
 };
 

@@ -75,16 +75,18 @@ static bool mount_next(char **at, char **ret_point, char **ret_type)
 	return false;
 }
 
-/* Is what `path` is on, as it is written, one of the network's? */
-static bool is_remote(const char *mounts, const char *path)
+/* Where that is mounted which `path`, as it is written, is on: PATH_MAX bytes, `path` itself when it cannot be told. True: it is one of the network's. */
+static bool mount_of(const char *mounts, const char *path, char *ret_point)
 {
 	char *copy = strdup(mounts), *at = copy, *point, *type;
 	size_t best = 0;
 	bool r = false;
 
+	snprintf(ret_point, PATH_MAX, "%s", path);
 	while (copy && mount_next(&at, &point, &type))
-		if (tree_within(path, point) && strlen(point) >= best) {
+		if (tree_within(path, point) && strlen(point) >= best && strlen(point) < PATH_MAX) {
 			best = strlen(point);
+			memcpy(ret_point, point, best + 1);
 			r = is_one_of(type, remote);
 		}
 	free(copy);
@@ -212,8 +214,8 @@ void tree_places_release(struct tree_reader *t)
 
 /* ---- trees --------------------------------------------------------------------------------------------------------- */
 
-/* The nearest directory that is there (`real`, PATH_MAX), and what is missing below it: "" or "/more" */
-static int nearest(const char *path, const char *mounts, char *real, const char **ret_rest)
+/* The nearest directory that is there and where that is mounted (`real`, `point`: PATH_MAX), and what is missing below it: "" or "/more" */
+static int nearest(const char *path, const char *mounts, char *real, char *point, const char **ret_rest)
 {
 	char text[PATH_MAX];
 	size_t n = strlen(path);
@@ -222,11 +224,11 @@ static int nearest(const char *path, const char *mounts, char *real, const char 
 		return -ENAMETOOLONG;
 	memcpy(text, path, n + 1);
 	for (;;) {
-		if (is_remote(mounts, n ? text : "/"))
+		if (mount_of(mounts, n ? text : "/", point))
 			return -EREMOTE;
 		if (realpath(n ? text : "/", real)) {
 			*ret_rest = path + n;
-			return is_remote(mounts, real) ? -EREMOTE : 0;
+			return mount_of(mounts, real, point) ? -EREMOTE : 0;
 		}
 		if ((errno != ENOENT && errno != ENOTDIR) || !n)
 			return -errno;
@@ -256,12 +258,12 @@ static void sub_settle(struct tree_reader *t, struct tree_sub *s, struct tree_pl
 {
 	const char *root = source_env(t->source)->root, *rest = "";
 	struct buf path = BUF_INIT;
-	char real[PATH_MAX];
+	char real[PATH_MAX], point[PATH_MAX];
 	struct stat st;
 	int r;
 
 	buf_printf(&path, "%s%s", root, strcmp(s->path, "/") || !*root ? s->path : "");
-	r = path.failed ? -ENOMEM : nearest(buf_text(&path), mounts, real, &rest);
+	r = path.failed ? -ENOMEM : nearest(buf_text(&path), mounts, real, point, &rest);
 	free(s->real);
 	s->real = NULL;
 	if (r == 0) {
@@ -275,7 +277,8 @@ static void sub_settle(struct tree_reader *t, struct tree_sub *s, struct tree_pl
 			memcpy(s->real, real, length);
 			memcpy(s->real + length, rest, more + 1);
 		}
-		r = s->real ? place_add(t, next, n, real) : -ENOMEM;
+		/* By its mount point: that stays, whatever becomes of the directory. */
+		r = s->real ? place_add(t, next, n, point) : -ENOMEM;
 	}
 	st.st_dev = 0;
 	st.st_ino = 0;

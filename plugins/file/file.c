@@ -45,10 +45,12 @@ static const struct kith_metric metrics[N_METRICS] = {
 
 static const struct kith_family families[] = {
 	[FAMILY_FILE] = { KITH_FAMILY_INIT, "file", "files and directories that somebody named", "path", metrics, N_METRICS, 0 },
+	[FAMILY_TREE] = { KITH_FAMILY_INIT, "tree", "directories with all that is below them", "path", tree_metrics, TREE_N_METRICS, 0 },
 };
 
 static const struct kith_option options[] = {
 	{ "paths", NULL, "files, directories and patterns (* ? [...]) beside those that promises name", 0, 0, KITH_OPTION_LIST, 0 },
+	{ "trees", NULL, "directories of which every change below is counted and recorded, beside those that promises name", 0, 0, KITH_OPTION_LIST, 0 },
 	{ "sha256", NULL, "patterns of the files whose content is compared by SHA-256", 0, 0, KITH_OPTION_LIST, 0 },
 	{ "expect", NULL, "what these contents have to be: lines as sha256sum writes them", 0, 0, KITH_OPTION_LIST, 0 },
 	{ "sha256_max", "1GiB", "larger files are not read for it", 1, 1e15, KITH_OPTION_SIZE, 0 },
@@ -131,7 +133,7 @@ static int on_batch(void *user)
 		item_look(i);
 	}
 	f->quiet = false;
-	files_say_denied(f);
+	files_say(f);
 	f->delay = delay_after(clock_now() - began);
 	if (f->dirty)
 		files_soon(f);
@@ -186,15 +188,20 @@ void files_soon(struct files *f)
 		f->timer = NULL;
 }
 
-void files_say_denied(struct files *f)
+void files_say(struct files *f)
 {
-	char text[120];
+	char text[sizeof(f->said)] = "", tree[400];
 
-	if (f->n_denied == f->n_denied_said || f->no_library)
+	if (f->no_library)
+		snprintf(text, sizeof(text), "no digests: " HASH_LIBRARY " is not there; on Debian: apt-get install libmd0");
+	else if (trees_trouble(f, tree))
+		snprintf(text, sizeof(text), "%s", tree);
+	else if (f->n_denied)
+		snprintf(text, sizeof(text), "%u files cannot be looked at for want of rights, the log says which", f->n_denied);
+	if (!strcmp(text, f->said))
 		return;
-	f->n_denied_said = f->n_denied;
-	snprintf(text, sizeof(text), "%u files cannot be looked at for want of rights, the log says which", f->n_denied);
-	f->h->note(f->h, f->n_denied ? text : NULL);
+	memcpy(f->said, text, sizeof(text));
+	f->h->note(f->h, *text ? text : NULL);
 }
 
 /* ---- who names what --------------------------------------------------------------------------------------------- */
@@ -222,10 +229,29 @@ static int on_wanted(const char *instance, int wanted, void *user)
 	return r;
 }
 
-static int read_paths(struct files *f)
+static int on_tree_wanted(const char *instance, int wanted, void *user)
+{
+	struct files *f = user;
+	char *path;
+	int r = 0;
+
+	/* A pattern is what is there anyway. */
+	if (*instance != '/' || glob_is(instance))
+		return 0;
+	path = malloc(strlen(instance) + 1);
+	if (!path)
+		return -ENOMEM;
+	if (name_unescape(instance, path) == 0)
+		r = tree_name(f, path, wanted != 0);
+	free(path);
+	return r;
+}
+
+/* Each of an option's paths, without the slashes at its end */
+static int read_paths(struct files *f, const char *option, int (*name)(struct files *f, const char *path, bool named))
 {
 	const char *const *list = NULL;
-	size_t n = f->h->option_list(f->h, "paths", &list);
+	size_t n = f->h->option_list(f->h, option, &list);
 	char path[PATH_MAX];
 	int r = 0;
 
@@ -233,13 +259,13 @@ static int read_paths(struct files *f)
 		size_t length = strlen(list[k]);
 
 		if (*list[k] != '/' || length >= sizeof(path)) {
-			f->h->log(f->h, KITH_ERR, "paths: \"%.200s\" is no absolute path: left out", list[k]);
+			f->h->log(f->h, KITH_ERR, "%s: \"%.200s\" is no absolute path: left out", option, list[k]);
 			continue;
 		}
 		strcpy(path, list[k]);
 		while (length > 1 && path[length - 1] == '/')
 			path[--length] = '\0';
-		r = name_path(f, path, true);
+		r = name(f, path, true);
 	}
 	return r;
 }
@@ -298,6 +324,7 @@ static void file_fini(void *state)
 	struct item *i, *next;
 
 	work_fini(f);
+	trees_fini(f);
 	glob_free_all(f);
 	HASH_ITER(hh, f->items, i, next)
 		item_free(i);
@@ -333,9 +360,13 @@ static int file_init(const struct kith_host *h, void **ret_state)
 	if (r == 0)
 		r = read_expectations(f);
 	if (r == 0)
-		r = read_paths(f);
+		r = read_paths(f, "paths", name_path);
+	if (r == 0)
+		r = read_paths(f, "trees", tree_name);
 	if (r == 0)
 		r = h->watch_wanted(h, FAMILY_FILE, on_wanted, f, NULL);
+	if (r == 0)
+		r = h->watch_wanted(h, FAMILY_TREE, on_tree_wanted, f, NULL);
 	if (r < 0) {
 		file_fini(f);
 		return r;
@@ -363,7 +394,7 @@ KITH_PLUGIN = {
 	KITH_PLUGIN_INIT,
 	.name = "file",
 	.version = "1",
-	.help = "file: what is promised of files and directories, by inotify",
+	.help = "file: what is promised of files and directories, by inotify; whole trees, by fanotify",
 	.provides = KITH_PROVIDES_SAMPLES | KITH_PROVIDES_RECORDS | KITH_PROVIDES_RESYNC,
 	.families = families,
 	.n_families = KITH_COUNT(families),
@@ -373,6 +404,6 @@ KITH_PLUGIN = {
 	.init = file_init,
 	.fini = file_fini,
 	.resync = file_resync,
-	.hears = "inotify on the folders of files that somebody names; a worker reads contents after an event",
-	.costs = "nothing until something changes; 10 us for a change; memory for an inotify watch each folder",
+	.hears = "inotify on the folders of files that somebody names; a worker reads contents after an event; fanotify for whole trees that somebody names",
+	.costs = "nothing until something changes; 10 us for a change; memory for an inotify watch each folder; of a tree, 50 wake-ups a second at most",
 };

@@ -1,6 +1,6 @@
 /*
  * The file plugin's own: the descriptor and the timer that events wait for (file.c), one path's life (item.c), patterns and the directories
- * that they need (glob.c), what takes long (work.c), names and digests as text (name.c).
+ * that they need (glob.c), what takes long (work.c), whole trees (tree.c), names and digests as text (name.c).
  */
 #ifndef KITH_FILE_FILE_H
 #define KITH_FILE_FILE_H
@@ -15,11 +15,12 @@
 
 #include "plugin.h"
 
+#define HASH_LIBRARY "libmd.so.0"
 #define NS_PER_S INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 #define EVENTS (KITH_FILE_CHANGED | KITH_FILE_ADDED | KITH_FILE_REMOVED | KITH_FILE_ATTR)
 
-enum { FAMILY_FILE };
+enum { FAMILY_FILE, FAMILY_TREE };
 enum file_metric { EXISTS, TYPE, SIZE, MODE, OWNER, GROUP, MODIFIED, LINKS, CHANGES, CONTENT, ENTRIES, NEWEST, N_METRICS };
 enum file_type { TYPE_FILE, TYPE_DIRECTORY, TYPE_SYMLINK, TYPE_SOCKET, TYPE_FIFO, TYPE_BLOCK, TYPE_CHARACTER };
 enum content { CONTENT_SAME, CONTENT_CHANGED, CONTENT_UNREADABLE };
@@ -31,9 +32,11 @@ enum content { CONTENT_SAME, CONTENT_CHANGED, CONTENT_UNREADABLE };
 #define DIGEST_TEXT (2 * DIGEST + 1)
 
 /*
- * A path as the name of an instance: bytes that are no UTF-8, control characters and the backslash are written \ooo, as in /proc/mounts. -ENAMETOOLONG:
- * more than NAME_MAX_BYTES.
+ * A path as text: bytes that are no UTF-8, control characters and the backslash are written \ooo, as in /proc/mounts. -ENAMETOOLONG: `size` bytes with
+ * the NUL are not enough, and as much as fits is there.
  */
+int text_escape(const char *path, char *text, size_t size);
+/* The same for the name of an instance */
 int name_escape(const char *path, char name[NAME_MAX_BYTES + 1]);
 /* The other way round; `path` has room for strlen(name) + 1. -EINVAL: \000, which no path can hold */
 int name_unescape(const char *name, char *path);
@@ -95,6 +98,8 @@ void item_dirty(struct item *i);
 /* Looks at it and puts what it finds; may free it */
 void item_look(struct item *i);
 int item_watch(struct item *i);
+/* 0, also when there is nothing; -errno: it cannot be told */
+int look_at(const struct files *f, const char *path, bool follow, struct look *ret_look);
 bool look_same(const struct look *a, const struct look *b); /* the same file with the same content */
 /* An option names it, or somebody does, or no longer does */
 int item_name(struct files *f, const char *path, bool named);
@@ -131,6 +136,19 @@ void work_pump(struct files *f);
 void work_item_goes(struct item *i);
 void work_fini(struct files *f);
 
+/* ---- tree.c: all below a directory ---------------------------------------------------------------------------------- */
+
+enum tree_metric { TREE_STATE, TREE_CREATED, TREE_CHANGED, TREE_REMOVED, TREE_RENAMED, TREE_ATTRIBUTES, TREE_LAST, TREE_LOST, TREE_N_METRICS };
+enum tree_state { TREE_WATCHED, TREE_MISSING, TREE_REFUSED };
+extern const struct kith_metric tree_metrics[TREE_N_METRICS];
+
+struct trees;
+
+/* An option names it, or somebody does, or no longer does. -ENOMEM */
+int tree_name(struct files *f, const char *path, bool named);
+const char *trees_trouble(const struct files *f, char text[400]); /* one that is not watched, and why; NULL: none */
+void trees_fini(struct files *f);
+
 /* ---- file.c ----------------------------------------------------------------------------------------------------- */
 
 struct expectation {
@@ -155,7 +173,9 @@ struct files {
 	bool expand_due;
 	bool remount_due;
 	int64_t hash_max;      /* B */
-	unsigned n_denied, n_denied_said;
+	unsigned n_denied;
+	char said[400];        /* the note; "": none */
+	struct trees *trees;   /* NULL: nobody named one */
 	struct kith_watch *timer;
 	int64_t delay;         /* ns between an event and the look; by what the last look took */
 	int64_t last_batch;    /* wall ns */
@@ -174,7 +194,7 @@ struct files {
 void files_soon(struct files *f);
 void files_record(struct files *f, enum kith_priority priority, const char *name, const char *message, const struct kith_field *fields,
                   uint32_t n_fields);
-void files_say_denied(struct files *f);
+void files_say(struct files *f); /* what does not work, as the note */
 /* The path on this system: below the root. `real` has PATH_MAX bytes; -ENAMETOOLONG */
 int files_real(const struct files *f, const char *path, char *real);
 

@@ -26,8 +26,7 @@ static bool is_absence(int error)
 	return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
-/* 0, also when there is nothing; -errno: it cannot be told */
-static int look(const struct files *f, const char *path, struct look *ret)
+int look_at(const struct files *f, const char *path, bool follow, struct look *ret_look)
 {
 	struct look l = { 0 };
 	char real[PATH_MAX];
@@ -39,14 +38,14 @@ static int look(const struct files *f, const char *path, struct look *ret)
 	if (lstat(real, &st) < 0) {
 		if (!is_absence(errno))
 			return -errno;
-		*ret = l;
+		*ret_look = l;
 		return 0;
 	}
 	l.link = S_ISLNK(st.st_mode);
-	if (l.link && f->follow && stat(real, &st) < 0) {
+	if (l.link && follow && stat(real, &st) < 0) {
 		if (!is_absence(errno))
 			return -errno;
-		*ret = l;
+		*ret_look = l;
 		return 0;
 	}
 	l.exists = true;
@@ -60,7 +59,7 @@ static int look(const struct files *f, const char *path, struct look *ret)
 	l.ctime = st.st_ctim.tv_sec * NS_PER_S + st.st_ctim.tv_nsec;
 	l.dev = st.st_dev;
 	l.ino = st.st_ino;
-	*ret = l;
+	*ret_look = l;
 	return 0;
 }
 
@@ -420,7 +419,7 @@ void item_look(struct item *i)
 	struct files *f = i->f;
 	struct look l, before = i->last;
 	bool content;
-	int r = look(f, i->path, &l);
+	int r = look_at(f, i->path, f->follow, &l);
 
 	if (r < 0) {
 		denied(i, r);

@@ -22,7 +22,7 @@ static size_t good_length(const unsigned char *s)
 	return n;
 }
 
-int name_escape(const char *path, char name[NAME_MAX_BYTES + 1])
+int text_escape(const char *path, char *text, size_t size)
 {
 	const unsigned char *s = (const unsigned char *)path;
 	size_t n = 0;
@@ -30,17 +30,22 @@ int name_escape(const char *path, char name[NAME_MAX_BYTES + 1])
 	while (*s) {
 		size_t length = good_length(s), put = length ? length : 4;
 
-		if (n + put > NAME_MAX_BYTES)
-			return -ENAMETOOLONG;
+		if (n + put >= size)
+			break;
 		if (length)
-			memcpy(name + n, s, length);
+			memcpy(text + n, s, length);
 		else
-			snprintf(name + n, 5, "\\%03o", *s);
+			snprintf(text + n, 5, "\\%03o", *s);
 		n += put;
 		s += length ? length : 1;
 	}
-	name[n] = '\0';
-	return 0;
+	text[n] = '\0';
+	return *s ? -ENAMETOOLONG : 0;
+}
+
+int name_escape(const char *path, char name[NAME_MAX_BYTES + 1])
+{
+	return text_escape(path, name, NAME_MAX_BYTES + 1);
 }
 
 static bool is_octal(char c)

@@ -18,7 +18,6 @@
 
 #include "file/file.h"
 
-#define LIBRARY "libmd.so.0"
 #define BLOCK (64u * 1024)
 #define PIECE (8u * 1024 * 1024)  /* bytes; after each as long a rest as it took */
 #define TRIES_MAX 5               /* times in a row that a file may change while it is read, before that is said */
@@ -247,7 +246,7 @@ static bool library_load(struct files *f)
 {
 	if (f->library || f->no_library)
 		return f->library != NULL;
-	f->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	f->library = dlopen(HASH_LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (f->library) {
 		*(void **)(void *)&f->sha.init = dlsym(f->library, "SHA256Init");
 		*(void **)(void *)&f->sha.update = dlsym(f->library, "SHA256Update");
@@ -255,7 +254,7 @@ static bool library_load(struct files *f)
 	}
 	f->no_library = !f->sha.init || !f->sha.update || !f->sha.final;
 	if (f->no_library)
-		f->h->note(f->h, "no digests: " LIBRARY " is not there; on Debian: apt-get install libmd0");
+		files_say(f);
 	return !f->no_library;
 }
 
