@@ -303,7 +303,7 @@ static void tree_read(struct tree_reader *t)
 	tree_places_release(t);
 	t->n_programs = 0;
 	t->last = clock_mono();
-	if (more || (any && was_soon)) {
+	if (more || (any && (was_soon || t->paused))) {
 		loop_fd_set(t->loop, t->watch, 0);
 		t->paused = true;
 		loop_timer_set(t->loop, t->timer, more ? 0 : PACE);

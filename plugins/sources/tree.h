@@ -3,9 +3,9 @@
  * CAP_DAC_READ_SEARCH in the machine's own user namespace (-EPERM), Linux 5.9; renames are told as such from 5.17 on.
  *
  * The kernel tells of whole file systems: those that the directory and the mount points below it are on. What happens elsewhere on them wakes kithd too,
- * at most 50 times a second; directories in which much happens that nobody asks for are left out by the kernel itself (Linux 6.0). What kithd itself
- * does is not told. Network file systems, and those that give no file handles (proc, FUSE, most overlays), are not watched: KITH_TREE_SETTLED says so
- * when it is the directory itself that is on one; mount points below it are left out.
+ * at most 50 times a second; directories in which much happens that nobody asks for are left out by the kernel itself (Linux 6.0), save for renames
+ * and removals. What kithd itself does is not told. Network file systems, and those that give no file handles (proc, FUSE, most overlays), are not
+ * watched: KITH_TREE_SETTLED says so when it is the directory itself that is on one; mount points below it are left out.
  *
  * What one process did to one name before it was read is one event. After an overflow of the kernel's queue: KITH_TREE_LOST, then resync.
  */

@@ -73,7 +73,7 @@ with suite.check("collectd's exec plugin beside kithd's: the same script, the sa
     write_file(place + "/conf", CONF.replace("HOST", host) % {"dir": place, "script": script})
     collectd = subprocess.Popen(["/usr/sbin/collectd", "-f", "-C", place + "/conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        theirs = wait_for("collectd's files", lambda: len(files(place)) >= 4 and files(place))
+        theirs = wait_for("collectd's files", lambda: len(files(place)) >= 5 and files(place))
     finally:
         collectd.terminate()
         collectd.wait()
