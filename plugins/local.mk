@@ -17,6 +17,7 @@ include plugins/disk/local.mk
 include plugins/df/local.mk
 include plugins/mount/local.mk
 include plugins/audit/local.mk
+include plugins/thermal/local.mk
 include plugins/swap/local.mk
 include plugins/vmem/local.mk
 include plugins/uptime/local.mk

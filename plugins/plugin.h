@@ -239,6 +239,7 @@ enum kith_source {
 	KITH_SOURCE_MOUNT = 14,   /* kith/sources/mount.h */
 	KITH_SOURCE_QUOTA = 15,   /* kith/sources/quota.h */
 	KITH_SOURCE_AUDIT = 16,   /* kith/sources/audit.h */
+	KITH_SOURCE_THERMAL = 17, /* kith/sources/thermal.h */
 	KITH_SOURCE_LINK = 20,    /* kith/sources/rtnetlink.h; so are those up to 24 */
 	KITH_SOURCE_ADDRESS = 21,
 	KITH_SOURCE_ROUTE = 22,

@@ -5,6 +5,7 @@ static const struct source_kind *const kinds[] = {
 	&source_device,
 	&source_kmsg,
 	&source_mount,
+	&source_thermal,
 	&source_pressure,
 	&source_quota,
 	&source_cgroup,

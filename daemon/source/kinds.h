@@ -8,6 +8,7 @@ extern const struct source_kind source_audit;
 extern const struct source_kind source_device;
 extern const struct source_kind source_kmsg;
 extern const struct source_kind source_mount;
+extern const struct source_kind source_thermal;
 extern const struct source_kind source_pressure;
 extern const struct source_kind source_quota;
 extern const struct source_kind source_cgroup;

@@ -7,6 +7,7 @@ libkith_a_SOURCES += \
 	daemon/source/kinds.c daemon/source/kinds.h \
 	daemon/source/kmsg.c daemon/source/kmsg.h \
 	daemon/source/audit.c daemon/source/audit_parse.c daemon/source/audit.h \
+	daemon/source/thermal.c daemon/source/thermal.h \
 	daemon/source/genl.c daemon/source/genl.h \
 	daemon/source/mount.c daemon/source/mount_table.c daemon/source/mount.h \
 	daemon/source/quota.c daemon/source/quota.h \
