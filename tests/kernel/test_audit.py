@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """The running kernel's audit log: messages of a sender, of auditctl, a promiscuous device, a process that is killed; a flood; who may not read it."""
+import fcntl
 import os
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from kerneltest import Stopped, run  # noqa: E402
@@ -48,6 +50,9 @@ def user(text, kind=1112):
     talk(kind, text.encode() + b"\0")
 
 
+# The log is the whole machine's: one test of it at a time switches it on and off
+lock = open(os.path.join(tempfile.gettempdir(), "kith-test-audit.lock"), "a")
+fcntl.flock(lock, fcntl.LOCK_EX)
 try:
     before = enabled()
     if before == 2:
