@@ -146,11 +146,12 @@ try:
 
     with suite.check("20,000 routes: the kernel keeps them from it, and finding the default route takes no time"):
         fds = {x["Groups"]: x for x in netlink_sockets(pid, ROUTE)}
-        wakes, lost = switches(pid), drops(pid, ROUTE)
+        wakes, lost, began = switches(pid), drops(pid, ROUTE), time.monotonic()
         with open(os.path.join(suite.folder(), "batch"), "w") as f:
             f.writelines("route add 10.%d.%d.0/24 via 192.0.2.254\n" % (i // 200, i % 200) for i in range(20000))
         ip("-force", "-batch", f.name)
-        assert switches(pid) - wakes < 40, switches(pid) - wakes
+        # A message that got through is a wake-up; those of other plugins go on, however long the kernel takes for the routes.
+        assert switches(pid) - wakes < 40 + 12 * (time.monotonic() - began), (switches(pid) - wakes, time.monotonic() - began)
         assert drops(pid, ROUTE) == lost, fds
         at = len(w.lines)
         ip("route", "add", "default", "via", "192.0.2.250", "metric", "5")

@@ -194,7 +194,15 @@ try:
             must(c.run("systemctl", "start", "once", "stays"))
             wait_state("stays.service", "active")
             assert value("stays.service", "substate") == "exited"
-            wait_for("once to be told", lambda: {"end", "appeared", "removed"} & set(w.records("once.service", at)))
+            # One that has begun and ended between two looks of systemd's own is not told; five in a row are not that quick.
+            for last in (False, False, False, False, True):
+                try:
+                    wait_for("once to be told", lambda: {"end", "appeared", "removed"} & set(w.records("once.service", at)), 30 if last else 5)
+                    break
+                except AssertionError:
+                    if last:
+                        raise
+                    must(c.run("systemctl", "start", "once"))
             assert not {"crash", "start_limit"} & set(w.records("once.service", at)), w.records("once.service", at)
         with suite.check("mask and unmask"):
             at = len(w.lines)
