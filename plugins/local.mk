@@ -7,6 +7,7 @@ FAKE_HOST = tests/unit/fake_host.c tests/unit/fake_host.h tests/unit/fake_host_o
 include plugins/clock/local.mk
 include plugins/cpu/local.mk
 include plugins/interface/local.mk
+include plugins/socket/local.mk
 include plugins/processes/local.mk
 include plugins/md/local.mk
 include plugins/memory/local.mk

@@ -246,6 +246,9 @@ enum kith_source {
 	KITH_SOURCE_RULE = 23,
 	KITH_SOURCE_NEIGHBOUR = 24,
 	KITH_SOURCE_ETHTOOL = 25, /* kith/sources/ethtool.h */
+	KITH_SOURCE_SOCKET = 26,  /* kith/sources/socket.h */
+	KITH_SOURCE_CONNTRACK = 27, /* kith/sources/conntrack.h; so is the next */
+	KITH_SOURCE_CONNTRACK_STATS = 28,
 	KITH_SOURCE_TREE = 30,    /* kith/sources/tree.h */
 };
 /* `event`: the structure of the source's header, valid during the call. NULL: what was watched is gone, and no more is told. */

@@ -17,6 +17,9 @@ static const struct source_kind *const kinds[] = {
 	&source_neighbour,
 	&source_ethtool,
 	&source_tree,
+	&source_socket,
+	&source_conntrack,
+	&source_conntrack_stats,
 };
 
 const struct source_kind *source_kind_find(uint32_t id)

@@ -21,5 +21,8 @@ extern const struct source_kind source_route;
 extern const struct source_kind source_rule;
 extern const struct source_kind source_neighbour;
 extern const struct source_kind source_ethtool;
+extern const struct source_kind source_socket;
+extern const struct source_kind source_conntrack;
+extern const struct source_kind source_conntrack_stats;
 
 #endif

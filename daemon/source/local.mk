@@ -15,6 +15,8 @@ libkith_a_SOURCES += \
 	daemon/source/pressure.c \
 	daemon/source/rtnetlink.c daemon/source/rtnetlink_bpf.c daemon/source/rtnetlink_parse.c daemon/source/rtnetlink.h \
 	daemon/source/ethtool.c \
+	daemon/source/socket.c daemon/source/socket.h \
+	daemon/source/conntrack.c daemon/source/conntrack.h \
 	daemon/source/process.c daemon/source/process_bpf.c daemon/source/process.h \
 	daemon/source/task.c daemon/source/task.h \
 	daemon/source/tree.c daemon/source/tree_dir.c daemon/source/tree_impl.h daemon/source/tree_parse.c daemon/source/tree_place.c \
