@@ -8,6 +8,7 @@ include plugins/clock/local.mk
 include plugins/cpu/local.mk
 include plugins/interface/local.mk
 include plugins/socket/local.mk
+include plugins/conntrack/local.mk
 include plugins/processes/local.mk
 include plugins/md/local.mk
 include plugins/memory/local.mk

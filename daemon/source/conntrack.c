@@ -174,15 +174,17 @@ static void on_lost(void *user)
 
 /* ---- filters ------------------------------------------------------------------------------------------------------ */
 
-static bool conntrack_accepts(const void *own, const void *event)
+static bool filter_accepts(const struct kith_conntrack_filter *f, const struct kith_conntrack_event *e)
 {
-	const struct kith_conntrack_filter *f = &((const struct ct_own *)own)->filter;
-	const struct kith_conntrack_event *e = event;
-
 	for (uint32_t i = 0; i < f->n_ports; i++)
 		if (f->ports[i].protocol == e->protocol && (!f->ports[i].port || f->ports[i].port == e->port))
 			return true;
 	return !f->n_ports;
+}
+
+static bool conntrack_accepts(const void *own, const void *event)
+{
+	return filter_accepts(&((const struct ct_own *)own)->filter, event);
 }
 
 static void emit(struct sock_filter *program, size_t *at, uint16_t code, uint32_t k)
@@ -356,7 +358,7 @@ static int ct_add(void *reader, struct source_sub *sub, const void *filter, void
 /* ---- dumps -------------------------------------------------------------------------------------------------------- */
 
 struct ct_dump {
-	struct ct_own all;
+	struct kith_conntrack_filter filter;
 	int (*fn)(const void *event, void *user);
 	void *user;
 	struct kith_conntrack_stats stats;
@@ -370,7 +372,7 @@ static int on_dumped(const void *message, size_t length, void *user)
 
 	if (r <= 0)
 		return r;
-	return conntrack_accepts(&d->all, &event) ? d->fn(&event, d->user) : 0;
+	return filter_accepts(&d->filter, &event) ? d->fn(&event, d->user) : 0;
 }
 
 static int ct_dump(void *reader, const void *filter, int (*fn)(const void *event, void *user), void *user)
@@ -380,7 +382,7 @@ static int ct_dump(void *reader, const void *filter, int (*fn)(const void *event
 	struct ct_reader *x = reader;
 
 	if (filter)
-		d.all.filter = *(const struct kith_conntrack_filter *)filter;
+		d.filter = *(const struct kith_conntrack_filter *)filter;
 	return netlink_dump(x->netlink, NETLINK_NETFILTER, TYPE(IPCTNL_MSG_CT_GET), &request, sizeof(request), on_dumped, &d);
 }
 
