@@ -77,7 +77,8 @@ if reason:
         raise Skip(reason)
     suite.end()
 
-d = suite.daemon(conf="interval = 200ms\nplugin conntrack { on = true }\n", promises=PROMISES, promise_dirs=None).start()
+# A storm of 20,000 is beyond its budget of a calm minute, and is not what this is about
+d = suite.daemon(conf="interval = 200ms\nplugin conntrack { on = true; cpu_budget = 100 }\n", promises=PROMISES).start()
 pid = d.process.pid
 
 with suite.check("how full the table is"):
@@ -117,10 +118,10 @@ with suite.check("20,000 connections while it listens: final counts are exact, m
         assert d.holds()["anonymous"] - before < 1024, (before, d.holds())
 
 with suite.check("20,000 that it sleeps through: the loss is said, and what is open is exact"):
-    w = d.watch("--records", "plugin:conntrack")
+    w, before = d.watch("--records", "plugin:conntrack"), drops(pid, NETFILTER)
     with Stopped(pid):
         send(20000)
-        wait_for("the kernel to drop some", lambda: drops(pid, NETFILTER))
+        wait_for("the kernel to drop some", lambda: drops(pid, NETFILTER) > before)
     w.wait("the record", lambda x: x["kind"] == "record" and "events were lost" in x["message"])
     wait_value("flow:udp/5300:open", 20000)
     with Stopped(pid):
@@ -142,8 +143,7 @@ with suite.check("no longer named: the socket is closed"):
 with suite.check("a table that is nearly full: a record, and the promise that ships breaks"):
     limit = int(open(SYS + "nf_conntrack_max").read())
     percent = max(0.01, 100.0 * 500 / limit)
-    if percent < 1:
-        percent = 1
+    percent = max(1, percent)
     with suite.daemon(conf="interval = 200ms\nplugin conntrack { on = true; full = %d }\n" % max(1, int(percent)), promise_dirs=[BUNDLES]) as d:
         w = d.watch("--records")
         d.wait_promise("network.connections", "kept")
