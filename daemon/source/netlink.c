@@ -46,6 +46,7 @@ struct netlink_source {
 	struct loop *loop;
 	struct group *groups;
 	void *buffer; /* RECEIVE_SIZE, from the first subscription on */
+	void *spare;  /* RECEIVE_SIZE, of the last dump: those on the tick allocate nothing */
 	struct netlink_stats stats;
 	uint32_t sequence;
 	bool told_foreign; /* logged once */
@@ -86,6 +87,7 @@ void netlink_source_free(struct netlink_source *s)
 	while (s->groups)
 		group_free(s->groups);
 	free(s->buffer);
+	free(s->spare);
 	free(s);
 }
 
@@ -475,6 +477,9 @@ static int dump(struct dump *d, int protocol, uint16_t type, const void *body, s
 	int r, tries = 0;
 
 	d->size = RECEIVE_SIZE;
+	/* One dump may lead to another. */
+	d->buffer = d->source->spare;
+	d->source->spare = NULL;
 	do {
 		if (!d->buffer && !(d->buffer = malloc(d->size)))
 			return -ENOMEM;
@@ -490,7 +495,10 @@ static int dump(struct dump *d, int protocol, uint16_t type, const void *body, s
 			tries++;
 		}
 	} while ((r == 0 || r == -EMSGSIZE) && d->interrupted && tries < DUMP_TRIES);
-	free(d->buffer);
+	if (d->size == RECEIVE_SIZE && !d->source->spare)
+		d->source->spare = d->buffer;
+	else
+		free(d->buffer);
 	return r == 0 && d->interrupted ? -EINTR : r;
 }
 

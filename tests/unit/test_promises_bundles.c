@@ -31,6 +31,14 @@ static const struct kith_metric pressure[] = {
 	{ "full_avg300", "%", "f", NULL, KITH_GAUGE, 0 },
 };
 
+static const char *const presence[] = { "absent", "present", NULL };
+static const char *const gateways[] = { "unknown", "resolving", "reachable", "failed", "none", NULL };
+static const struct kith_metric route[] = {
+	{ "state", NULL, "s", presence, KITH_STATE, KITH_METRIC_EVENT },
+	{ "gateway", NULL, "g", gateways, KITH_STATE, KITH_METRIC_EVENT },
+};
+static const struct kith_metric conntrack[] = { { "fill_percent", "%", "f", NULL, KITH_GAUGE, 0 } };
+
 static const char *const names[] = { "cost", "network", "room", "pressure", "groups" };
 #define N_BUNDLES KITH_COUNT(names)
 
@@ -50,6 +58,8 @@ static struct world *bundles_world(void)
 	world_family(w, "memory", NULL, memory, KITH_COUNT(memory));
 	world_family(w, "swap", NULL, swap, KITH_COUNT(swap));
 	world_family(w, "interface", "interface", interface, KITH_COUNT(interface));
+	world_family(w, "route", "destination", route, KITH_COUNT(route));
+	world_family(w, "conntrack", NULL, conntrack, KITH_COUNT(conntrack));
 	world_family(w, "kith", NULL, kith, KITH_COUNT(kith));
 	world_family(w, "pressure", "resource", pressure, KITH_COUNT(pressure));
 	for (size_t i = 0; i < N_BUNDLES; i++) {

@@ -184,7 +184,8 @@ START_TEST(owners)
 	ck_assert_uint_eq(fake_host_run_work(f), 1);
 	ck_assert(!fake_host_has(f, "listen", "tcp/443/nginx"));
 	fake_host_want(f, FAMILY_LISTEN, "tcp/443/nginx", true);
-	ck_assert_int_eq(fake_host_resync(f), 0);
+	settle();
+	ck_assert_str_eq(fake_host_state(f, "listen:tcp/443/nginx:state"), "other");
 }
 END_TEST
 
