@@ -418,6 +418,7 @@ static int stats_add(void *reader, struct source_sub *sub, const void *filter, v
 const struct source_kind source_conntrack = {
 	.id = KITH_SOURCE_CONNTRACK,
 	.name = "conntrack",
+	.stays = true,
 	.filter_size = sizeof(struct kith_conntrack_filter),
 	.open = ct_open,
 	.close = ct_close,
@@ -430,6 +431,7 @@ const struct source_kind source_conntrack = {
 const struct source_kind source_conntrack_stats = {
 	.id = KITH_SOURCE_CONNTRACK_STATS,
 	.name = "conntrack-stats",
+	.stays = true,
 	.open = ct_open,
 	.close = ct_close,
 	.add = stats_add,

@@ -372,6 +372,7 @@ const struct source_kind source_socket = {
 	.name = "socket",
 	.filter_size = sizeof(struct kith_socket_filter),
 	.filter_needed = true,
+	.stays = true,
 	.open = socket_open,
 	.close = socket_close,
 	.add = socket_add,

@@ -194,7 +194,7 @@ int source_dump(struct sources *all, uint32_t id, const void *filter, int (*fn)(
 	s->telling++;
 	r = s->kind->dump ? s->kind->dump(s->reader, filter, fn, user) : -ENOTSUP;
 	s->telling--;
-	s->unused = true;
+	s->unused |= !s->kind->stays;
 	source_sweep(s);
 	return r;
 }

@@ -40,6 +40,7 @@ struct source_kind {
 	const char *name;
 	uint32_t filter_size; /* of its filter as of the first ABI that had it; 0: it takes none */
 	bool filter_needed;   /* NULL will not do */
+	bool stays;           /* it holds nothing until somebody subscribes, and is not closed after a dump: those on the tick allocate nothing */
 	int (*open)(struct source *s, const struct source_env *env, void **ret_reader);
 	void (*close)(void *reader);
 	/* One more subscriber; what it needs of its own is *ret_own. Both NULL: the source needs nothing of each. */

@@ -90,6 +90,9 @@ static void healthy(struct world *w, double s, double free_percent)
 	put(w, "interface", "lo", "state", 0, s);
 	put(w, "interface", "lo", "rx_errors", 7, s);
 	put(w, "interface", "lo", "tx_errors", 0, s);
+	put(w, "route", "default/ipv4", "state", 1, s);
+	put(w, "route", "default/ipv4", "gateway", 2, s);
+	put(w, "conntrack", "", "fill_percent", 20, s);
 	put(w, "kith", "", "cpu_percent", 0.2, s);
 	put(w, "kith", "", "anonymous", 900e3, s);
 	put(w, "kith", "", "rss", 4e6, s);
@@ -106,7 +109,7 @@ START_TEST(test_bundles)
 
 	for (int i = 0; i < 10; i++)
 		healthy(w, i * 10, 40);
-	ck_assert_uint_eq(promises_count(w->p), 14);
+	ck_assert_uint_eq(promises_count(w->p), 17);
 	for (size_t i = 0; i < promises_count(w->p); i++) {
 		info = world_info(w, i);
 		ck_assert_msg(info.assessment == KITH_KEPT, "%s %s is %s: %s", info.name, info.promiser, assessment_name(info.assessment),
