@@ -143,6 +143,8 @@ struct neighbour {
 	char text[48];        /* its address */
 };
 
+struct batch;
+
 struct interface {
 	const struct kith_host *h;
 	struct link *by_index, *by_name, *waiting;
@@ -152,7 +154,7 @@ struct interface {
 	struct storm storm;
 	struct look look_routes, look_rules, look_neighbours;
 	struct kith_watch *ask_timer; /* for speeds */
-	bool asking;                  /* a worker does */
+	struct batch *asking;         /* that a worker is at */
 	char **named;                 /* interfaces that somebody names, each as often as it is named */
 	uint32_t n_named, size_named;
 	struct defaults defaults[2];  /* of IPv4 and IPv6 */

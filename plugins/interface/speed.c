@@ -6,6 +6,7 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,8 +19,9 @@
 #define BATCH 64
 #define DUPLEX_WORD(d) ((uint8_t)((d) <= 1 ? (d) : 2)) /* half, full, unknown */
 
-/* Leaked knowingly when the plugin goes meanwhile: see work() */
+/* When the plugin goes meanwhile nobody takes the answers: whoever of the two comes second frees it. */
 struct batch {
+	atomic_bool left;
 	struct interface *p;
 	unsigned n;
 	struct {
@@ -53,6 +55,8 @@ static int ask_all(void *user)
 	}
 	if (fd >= 0)
 		close(fd);
+	if (atomic_exchange(&b->left, true))
+		free(b);
 	return 0;
 }
 
@@ -65,7 +69,7 @@ static int answered(int result, void *user)
 	int r = 0;
 
 	(void)result;
-	p->asking = false;
+	p->asking = NULL;
 	for (unsigned i = 0; i < b->n; i++) {
 		struct link *l = link_indexed(p, b->links[i].index);
 
@@ -103,9 +107,10 @@ static int on_ask(void *user)
 		memcpy(b->links[b->n++].name, l->name, IFNAMSIZ);
 	}
 	r = b->n ? p->h->work(p->h, ask_all, answered, b) : -ENOENT;
-	p->asking = r == 0;
-	if (r == 0)
+	if (r == 0) {
+		p->asking = b;
 		return 0;
+	}
 	for (unsigned i = 0; i < b->n; i++) {
 		struct link *l = link_indexed(p, b->links[i].index);
 
@@ -208,6 +213,8 @@ int speed_start(struct interface *p)
 
 void speed_free(struct interface *p)
 {
+	if (p->asking && atomic_exchange(&p->asking->left, true))
+		free(p->asking);
 	while (p->n_named)
 		free(p->named[--p->n_named]);
 	free(p->named);

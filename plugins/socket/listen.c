@@ -260,7 +260,7 @@ static int holder_want(struct socket_state *s, const struct port_name *name, con
 	if (x->id != KITH_ID_NONE)
 		s->h->end(s->h, x->id);
 	x->id = KITH_ID_NONE;
-	if (!x->looking) {
+	if (!x->question) {
 		struct holder **at = &s->holders;
 
 		while (*at != x)
@@ -289,9 +289,12 @@ static int on_wanted(const char *instance, int wanted, void *user)
 		l->wanted += wanted ? 1 : -1u;
 	if (*name.process)
 		r = holder_want(s, &name, instance, wanted);
+	if (l && !l->wanted && !l->sockets)
+		listener_end(s, l);
 	if (r == 0)
 		r = ports_watch(s);
-	return r < 0 ? r : listen_look_soon(s);
+	/* Of what nobody wants any more there is nothing to see */
+	return r < 0 || !wanted ? r : listen_look_soon(s);
 }
 
 int listen_start(struct socket_state *s)
@@ -323,7 +326,7 @@ void listen_free(struct socket_state *s)
 	struct listener *l, *next;
 	struct holder *x;
 
-	/* The host ends series itself. Whom a worker looks for is left to it, with the question. */
+	/* The host ends series itself */
 	for (l = s->listeners; l; l = next) {
 		next = l->hh.next;
 		HASH_DEL(s->listeners, l);
@@ -331,6 +334,7 @@ void listen_free(struct socket_state *s)
 	}
 	while ((x = s->holders)) {
 		s->holders = x->next;
+		owner_forget(x);
 		free(x);
 	}
 }

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,10 @@
 #define PROCESSES_MAX 65536
 #define DESCRIPTORS_MAX 8192 /* of one process */
 
-/* Leaked knowingly when the plugin goes meanwhile: see work() */
+/* When the plugin goes meanwhile nobody takes the answer: whoever of the two comes second frees it. */
 struct question {
-	struct holder *x; /* NULL: it is no longer of interest */
+	atomic_bool left;
+	struct holder *x;
 	uint32_t n, inodes[INODES_MAX];
 	uint64_t all;
 	enum listening answer;
@@ -112,7 +114,16 @@ static int look(void *user)
 	}
 	if (d)
 		closedir(d);
+	if (atomic_exchange(&q->left, true))
+		free(q);
 	return 0;
+}
+
+void owner_forget(struct holder *x)
+{
+	if (x->question && atomic_exchange(&x->question->left, true))
+		free(x->question);
+	x->question = NULL;
 }
 
 static int looked(int result, void *user)
@@ -122,7 +133,7 @@ static int looked(int result, void *user)
 	int r = 0;
 
 	(void)result;
-	x->looking = false;
+	x->question = NULL;
 	if (!x->wanted) {
 		/* Nobody wants it any more: it was kept for this */
 		for (at = &x->s->holders; *at != x; at = &(*at)->next)
@@ -149,7 +160,7 @@ int owner_look(struct holder *x, const struct listener *l)
 	int r;
 
 	x->looked = l->all;
-	if (x->looking)
+	if (x->question)
 		return 0;
 	q = calloc(1, sizeof(*q) + strlen(root) + 1);
 	if (!q)
@@ -166,6 +177,6 @@ int owner_look(struct holder *x, const struct listener *l)
 		x->looked = 0; /* on a later tick */
 		return r == -EAGAIN ? 0 : r;
 	}
-	x->looking = true;
+	x->question = q;
 	return 0;
 }

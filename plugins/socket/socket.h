@@ -56,13 +56,15 @@ struct listener {
 };
 
 /* A process that somebody wants to listen on a port */
+struct question;
 struct holder {
 	struct holder *next;
 	struct socket_state *s;
 	struct port_name name;
 	kith_id id;
 	unsigned wanted;
-	bool looking, again;
+	struct question *question; /* that a worker is at */
+	bool again;
 	uint64_t looked; /* the sum of inodes that it was looked for with; 0: none */
 	enum listening is, put;
 	bool told;
@@ -115,7 +117,7 @@ int ports_watch(struct socket_state *s);
 
 /* Does a process of this name hold one of these sockets? In a worker. */
 int owner_look(struct holder *x, const struct listener *l);
-void owner_forget(struct holder *x);
+void owner_forget(struct holder *x); /* the plugin goes */
 int holder_put(struct holder *x);
 
 /* ---- counters.c ---------------------------------------------------------------------------------------------------- */
