@@ -91,7 +91,7 @@ struct link {
 	bool known;                  /* flags and below are valid */
 	bool carrier;
 	bool physical;               /* it may have a speed worth asking for */
-	bool ask, asking;            /* for its speed: soon, now */
+	bool ask;                    /* for its speed, soon */
 	uint8_t operstate, duplex;
 	uint32_t flags, mtu, carrier_changes;
 	double speed;                /* Mbit/s; NaN: never known, 0: not now */
