@@ -243,7 +243,7 @@ fail:
 	loop_remove(env->loop, a->timer);
 	free(a->pool);
 	free(a);
-	return r == -EPROTONOSUPPORT || r == -EINVAL ? -EOPNOTSUPP : r;
+	return r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT || r == -EINVAL ? -EOPNOTSUPP : r;
 }
 
 static void audit_close(void *reader)

@@ -28,6 +28,7 @@ struct job {
 	struct files *f;    /* for on_done alone */
 	bool hash;          /* or entries */
 	atomic_bool stop;   /* the plugin goes */
+	atomic_bool left;   /* by the worker, or by the plugin that goes: the second frees it */
 	char *real;         /* one allocation with the job */
 	const char *path;
 	int64_t size_max;
@@ -147,11 +148,19 @@ static int do_list(struct job *j)
 	return 0;
 }
 
+static void job_leave(struct job *j)
+{
+	if (atomic_exchange(&j->left, true))
+		free(j);
+}
+
 static int do_job(void *user)
 {
 	struct job *j = user;
+	int r = j->hash ? do_hash(j) : do_list(j);
 
-	return j->hash ? do_hash(j) : do_list(j);
+	job_leave(j);
+	return r;
 }
 
 /* ---- what came of it -------------------------------------------------------------------------------------------- */
@@ -349,9 +358,11 @@ void work_item_goes(struct item *i)
 
 void work_fini(struct files *f)
 {
-	/* `done` is not called any more, so that the job stays what it is; and the library mapped, as it is used. */
-	if (f->job)
+	/* `done` is not called any more. The library stays mapped while a worker uses it. */
+	if (f->job) {
 		atomic_store(&f->job->stop, true);
-	else if (f->library)
+		job_leave(f->job);
+	} else if (f->library) {
 		dlclose(f->library);
+	}
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,16 +105,25 @@ static void take(struct db *d, struct snapshot *s_take)
 
 /* ---- dpkg: read in a worker ------------------------------------------------------------------------------------- */
 
+/* When the plugin goes meanwhile nobody takes what was read: whoever of the two comes second frees it. */
 struct job {
+	atomic_bool left;
 	struct db *db;       /* for job_done alone */
 	struct snapshot *s;
 	struct stat st;
 	char path[];
 };
 
-static int job_read(void *user)
+static void job_leave(struct job *j)
 {
-	struct job *j = user;
+	if (!atomic_exchange(&j->left, true))
+		return;
+	snapshot_free(j->s);
+	free(j);
+}
+
+static int read_status(struct job *j)
+{
 	int fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r = 0;
 	size_t n = 0, size;
 	char *text;
@@ -144,6 +154,14 @@ static int job_read(void *user)
 	return r;
 }
 
+static int job_read(void *user)
+{
+	int r = read_status(user);
+
+	job_leave(user);
+	return r;
+}
+
 static void soon(struct db *d);
 
 static int job_done(int result, void *user)
@@ -152,6 +170,7 @@ static int job_done(int result, void *user)
 	struct db *d = j->db;
 
 	d->running = false;
+	d->job = NULL;
 	if (result == 0) {
 		d->read = j->st;
 		take(d, j->s);
@@ -182,6 +201,8 @@ static int dpkg_begin(struct db *d)
 	r = d->p->h->work(d->p->h, job_read, job_done, j);
 	if (r < 0)
 		free(j);
+	else
+		d->job = j;
 	return r;
 }
 
@@ -447,6 +468,8 @@ static void package_fini(void *state)
 		free(w);
 	}
 	for (int d = 0; d < N_DBS; d++) {
+		if (p->dbs[d].job)
+			job_leave(p->dbs[d].job);
 		snapshot_free(p->dbs[d].s);
 		free(p->dbs[d].folder);
 	}

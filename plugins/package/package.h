@@ -25,6 +25,7 @@ struct db {
 	struct snapshot *s;         /* NULL: not read, or there is none */
 	struct stat read;           /* the file as it was then */
 	bool running, damaged;
+	struct job *job;            /* that a worker is at, or was and is not taken yet */
 	struct kith_watch *timer;
 	int64_t since;              /* wall ns of the first event that is not answered; 0: none */
 };
