@@ -102,3 +102,20 @@ int news_read(sd_bus_message *m, struct news *ret_news)
 	*ret_news = n;
 	return 0;
 }
+
+int news_early(struct service *s, struct unit *u, const char *name, sd_bus_message *m)
+{
+	const char *interface;
+	struct news n;
+	int r = sd_bus_message_read(m, "s", &interface);
+
+	if (r < 0 || strcmp(interface, NAME ".Service") != 0)
+		return r;
+	r = news_read(m, &n);
+	if (r < 0 || !(n.v[P_EXEC] > 0)) /* it may be loaded without being started */
+		return r;
+	u = u ? u : unit_get(s, name, SYSTEMD);
+	if (u)
+		news_apply(s, u, &n);
+	return 0;
+}

@@ -85,6 +85,8 @@ void unit_drop(struct service *s, struct unit *u);
 void unit_set(struct service *s, struct unit *u, enum metric metric, double value);
 /* After all of a change was set: what happened becomes records */
 void unit_tell(struct service *s, struct unit *u);
+/* It ran and was unloaded before the supervisor could be asked for it; its entry goes, when nobody names it */
+void unit_passed(struct service *s, struct unit *u);
 void unit_record(struct service *s, const struct unit *u, enum kith_priority priority, const char *event, const char *message);
 int unit_wanted(const char *instance, int wanted, void *user);
 bool unit_followed(const struct service *s, const char *name); /* by the globs */

@@ -386,6 +386,8 @@ static int sync_end(struct systemd *y)
 	HASH_ITER(hh, y->s->units, u, next) {
 		if (u->known && u->supervisor == SYSTEMD && !u->seen)
 			unit_unloaded(y, u); /* frees it, perhaps */
+		else if (!u->known && !u->n_wanted && u->supervisor == SYSTEMD)
+			unit_drop(y->s, u);
 		else if (!u->known && u->n_wanted && unit_followed(y->s, u->name))
 			r = ask_file_state(y, u);
 		if (r < 0)
@@ -547,8 +549,12 @@ static int on_changed(struct systemd *y, sd_bus_message *m)
 	if (!length)
 		return 0;
 	u = unit_find(y->s, name, length);
-	if (!u || !u->known || u->supervisor != SYSTEMD)
-		return fresh_add(y, name);
+	if (!u || !u->known) {
+		r = y->listing || y->reloading || !y->synced || !unit_followed(y->s, name) ? 0 : news_early(y->s, u, name, m);
+		return r < 0 ? r : fresh_add(y, name);
+	}
+	if (u->supervisor != SYSTEMD)
+		return 0;
 	r = sd_bus_message_read(m, "s", &interface);
 	if (r < 0)
 		return r;
@@ -585,6 +591,8 @@ static int on_unit_signal(struct systemd *y, sd_bus_message *m, bool new)
 		}
 	if (u && u->known && u->supervisor == SYSTEMD)
 		unit_unloaded(y, u);
+	else if (u && !u->known && u->exec_pid)
+		unit_passed(y->s, u);
 	return 0;
 }
 

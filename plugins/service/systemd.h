@@ -74,5 +74,7 @@ int property_read(sd_bus_message *m, unsigned property, double *ret_value); /* a
 int news_read(sd_bus_message *m, struct news *ret_news);                    /* a{sv} */
 void exit_set(struct service *s, struct unit *u, double status); /* after u->code was set */
 void news_apply(struct service *s, struct unit *u, const struct news *n);
+/* PropertiesChanged of one that is not known, `u` or NULL: once it runs, what is told is kept, as it may be gone before we can ask */
+int news_early(struct service *s, struct unit *u, const char *name, sd_bus_message *m);
 
 #endif

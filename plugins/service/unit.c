@@ -281,6 +281,17 @@ static void tell_restart(struct service *s, struct unit *u)
 	unit_record(s, u, KITH_NOTICE, "restart", text);
 }
 
+void unit_passed(struct service *s, struct unit *u)
+{
+	bool well = isnan(u->values[METRIC_RESULT]) || u->values[METRIC_RESULT] == RESULT_SUCCESS;
+	char text[NAME_MAX_LENGTH + 200], why[128];
+
+	why_text(u, why, sizeof(why));
+	snprintf(text, sizeof(text), "%s %s%s", u->name, well ? "ran and ended well" : "failed: ", well ? "" : why);
+	unit_record(s, u, well ? KITH_INFO : KITH_ERR, well ? "end" : "crash", text);
+	unit_drop(s, u);
+}
+
 void unit_tell(struct service *s, struct unit *u)
 {
 	double was = u->said_state;

@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kerneltest import ROUTE, Stopped, drops, ip, ip_batch, namespaces, netlink_sockets, switches, wait_agreement  # noqa: E402
+from kerneltest import QUIET, ROUTE, Stopped, drops, ip, ip_batch, namespaces, netlink_sockets, switches, wait_agreement  # noqa: E402
 from kithtest import BUNDLES, DEADLINE, Skip, Suite, wait_for  # noqa: E402
 
 namespaces("net")
@@ -61,7 +61,7 @@ for path in ("retrans_time_ms", "ucast_solicit", "mcast_solicit"):
         f.write("100" if "ms" in path else "1")
 
 try:
-    d = suite.daemon(conf="interval = 1h\n", promises=PROMISES, promise_dirs=None).start()
+    d = suite.daemon(conf="interval = 1h\n" + QUIET, promises=PROMISES, promise_dirs=None).start()
     pid = d.process.pid
     w = d.watch("--records", "--transitions")
 

@@ -204,6 +204,14 @@ try:
                         raise
                     must(c.run("systemctl", "start", "once"))
             assert not {"crash", "start_limit"} & set(w.records("once.service", at)), w.records("once.service", at)
+        with suite.check("a oneshot unit that is loaded, runs and is unloaded before kithd looks"):
+            at = len(w.lines)
+            unit_file("swift", "Type=oneshot\nExecStart=/usr/bin/true")
+            kithd = must(c.run("systemctl", "show", "-P", "MainPID", "kithd")).strip()
+            must(c.run("kill", "-STOP", kithd))
+            must(c.run("systemctl", "start", "swift"))
+            must(c.run("kill", "-CONT", kithd))
+            w.record("swift.service", "end", at)
         with suite.check("mask and unmask"):
             at = len(w.lines)
             must(c.run("systemctl", "start", "good"))
