@@ -126,9 +126,9 @@ def show(lines):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--source", required=True)
-    parser.add_argument("--plain", help="a build without sanitizers")
+    parser.add_argument("--build", required=True, type=os.path.abspath)
+    parser.add_argument("--source", required=True, type=os.path.abspath)
+    parser.add_argument("--plain", type=os.path.abspath, help="a build without sanitizers")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     names = [n for n in tests_of(args.build) if not args.names or any(want in n for want in args.names)]

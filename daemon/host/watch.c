@@ -411,7 +411,7 @@ int watch_add_netlink(const struct kith_host *t, int protocol, uint32_t group, k
 {
 	struct plugin *p = table_plugin(t);
 	struct kith_watch *w = watch_make(p, WHAT_NETLINK, user);
-	struct netlink_listener listener = { w, netlink_cb, lost_cb };
+	struct netlink_listener listener = { w, netlink_cb, lost_cb, false };
 	int r;
 
 	if (!w)

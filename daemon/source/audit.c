@@ -220,7 +220,7 @@ static bool is_first_namespace(void)
 static int audit_open(struct source *s, const struct source_env *env, void **ret_reader)
 {
 	struct audit_reader *a = calloc(1, sizeof(*a));
-	struct netlink_listener listener = { a, on_message, on_lost };
+	struct netlink_listener listener = { a, on_message, on_lost, true };
 	int r = -ENOMEM;
 
 	if (!a)

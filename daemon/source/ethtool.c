@@ -141,7 +141,7 @@ static int ethtool_open(struct source *s, const struct source_env *env, void **r
 {
 	struct ethtool_reader *x = calloc(1, sizeof(*x));
 	struct genlmsghdr request = { .cmd = CTRL_CMD_GETFAMILY, .version = 1 };
-	struct netlink_listener listener = { x, on_message, on_lost };
+	struct netlink_listener listener = { x, on_message, on_lost, false };
 	int r;
 
 	if (!x)

@@ -39,6 +39,7 @@ struct group {
 	uint32_t number;
 	bool own;      /* one subscriber's */
 	bool lost;     /* to be told when the socket is empty */
+	bool events;   /* somebody wants what comes after a loss */
 	bool dispatching;
 };
 
@@ -173,7 +174,7 @@ static void group_deliver(const void *message, size_t length, void *user)
 
 	g->source->stats.messages++;
 	for (struct netlink_sub *sub = g->subs; sub; sub = sub->next)
-		if (!sub->dead)
+		if (!sub->dead && (!g->lost || sub->listener.events))
 			sub->listener.message(message, length, sub->listener.user);
 }
 
@@ -219,8 +220,8 @@ static bool group_receive_one(struct group *g)
 		log_err("netlink: receiving from protocol %d group %u failed: %s", g->protocol, g->number, strerror((int)-n));
 		g->lost = true;
 		return false;
-	} else if (n > 0 && !g->lost && netlink_parse(s->buffer, (size_t)n, group_deliver, g) < 0) {
-		/* With a loss ahead everybody will dump: what comes before that is not worth the work. */
+	} else if (n > 0 && (!g->lost || g->events) && netlink_parse(s->buffer, (size_t)n, group_deliver, g) < 0) {
+		/* With a loss ahead those of states will dump: what comes before that is not worth the work. */
 		s->stats.malformed++;
 		g->lost = true;
 	}
@@ -329,6 +330,7 @@ static int subscribe(struct netlink_source *s, int protocol, uint32_t group, boo
 	}
 	sub->group = g;
 	sub->listener = *listener;
+	g->events = g->events || listener->events;
 	for (end = &g->subs; *end;)
 		end = &(*end)->next;
 	*end = sub;

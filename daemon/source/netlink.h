@@ -5,6 +5,7 @@
 #ifndef KITH_SOURCE_NETLINK_H
 #define KITH_SOURCE_NETLINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct netlink_listener {
 	void *user;
 	void (*message)(const void *message, size_t length, void *user); /* one struct nlmsghdr with its payload */
 	void (*lost)(void *user);   /* events were lost: dump. Called once for a burst, after the socket has been drained */
+	bool events; /* each message says what no dump can, and is told after a loss too; those of states are passed over until the dump */
 };
 
 struct netlink_stats { uint64_t messages, overflows, truncated, foreign, malformed; };

@@ -64,7 +64,7 @@ static void on_lost(void *user)
 static int quota_open(struct source *s, const struct source_env *env, void **ret_reader)
 {
 	struct quota_reader *q = calloc(1, sizeof(*q));
-	struct netlink_listener listener = { q, on_message, on_lost };
+	struct netlink_listener listener = { q, on_message, on_lost, true };
 	uint32_t group;
 	int r;
 

@@ -167,7 +167,7 @@ static void rt_close(void *reader)
 
 static int sockets_open(struct rt_reader *x)
 {
-	struct netlink_listener listener = { x, on_message, on_lost };
+	struct netlink_listener listener = { x, on_message, on_lost, false };
 	int r = 0;
 
 	for (int i = 0; i < GROUPS && r == 0; i++)

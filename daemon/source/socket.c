@@ -226,7 +226,7 @@ static int sockets_settle(struct socket_reader *x)
 		protocols |= f->filter.protocols;
 	for (int i = 0; i < GROUPS && r == 0; i++) {
 		struct socket_group *g = &x->groups[i];
-		struct netlink_listener listener = { g, on_message, on_lost };
+		struct netlink_listener listener = { g, on_message, on_lost, true };
 
 		if ((protocols & groups[i].protocol) && !g->sub) {
 			r = netlink_subscribe_own(x->netlink, NETLINK_SOCK_DIAG, groups[i].number, &listener, &g->sub);

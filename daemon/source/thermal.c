@@ -123,7 +123,7 @@ static void on_lost(void *user)
 
 static int join(struct thermal_reader *t, const char *group, void (*fn)(const void *, size_t, void *), struct netlink_sub **ret_sub)
 {
-	struct netlink_listener listener = { t, fn, on_lost };
+	struct netlink_listener listener = { t, fn, on_lost, true };
 	uint32_t number;
 	int r = genl_group(t->netlink, THERMAL_GENL_FAMILY_NAME, group, &t->family, &number);
 

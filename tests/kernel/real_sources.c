@@ -138,7 +138,7 @@ static int do_watch_netlink(const struct kith_host *h, int protocol, uint32_t gr
 {
 	struct real *r = real_of(h);
 	struct real_watch *w = real_watch_new(r, user);
-	struct netlink_listener listener = { w, netlink_cb, lost_cb };
+	struct netlink_listener listener = { w, netlink_cb, lost_cb, false };
 
 	w->fn.netlink = fn;
 	return finish(w, netlink_subscribe(r->netlink, protocol, group, &listener, &w->netlink), ret);

@@ -61,11 +61,11 @@ def wait_value(d, name, value):
     wait_for("%s to be %s" % (name, value), lambda: d.value(name) == value, alive=d)
 
 
-def settled(d, name):
-    """Its value when that no longer moves"""
+def settled(d, name, past):
+    """Its value when it is past this one and no longer moves"""
     before = d.value(name)
     time.sleep(0.3)
-    return before if d.value(name) == before else None
+    return before if before > past and d.value(name) == before else None
 
 
 with suite.check("with nothing named no socket is open, and listening ports are there all the same"):
@@ -174,8 +174,9 @@ with suite.check("a storm that it sleeps through: the loss is said, listening po
         server.close()
     w.wait("the record", lambda x: x["kind"] == "record" and "not counted whole" in x["message"])
     d.wait_promise("doors.web", "broken")
-    now = wait_for("what was heard to be counted", lambda: settled(d, "connection:tcp/8443:closed"), alive=d)
-    assert closed < now <= closed + 8000, (closed, now)
+    # What had room in the socket is counted, though more was lost.
+    now = wait_for("what was heard to be counted", lambda: settled(d, "connection:tcp/8443:closed", closed + 100), alive=d)
+    assert now <= closed + 8000, (closed, now)
     server = listener(8443)
     d.wait_promise("doors.web", "kept")
     talk(server, 10)

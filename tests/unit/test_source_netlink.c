@@ -141,7 +141,7 @@ START_TEST(foreign)
 	struct sockaddr_nl to = { .nl_family = AF_NETLINK, .nl_groups = 1 };
 	struct nlmsghdr header = { .nlmsg_len = sizeof(header), .nlmsg_type = RTM_NEWLINK };
 	struct heard h = { 0 };
-	struct netlink_listener listener = { &h, on_message, on_lost };
+	struct netlink_listener listener = { &h, on_message, on_lost, false };
 	struct netlink_sub *sub;
 	int fd;
 
@@ -192,7 +192,7 @@ END_TEST
 START_TEST(subscriptions)
 {
 	struct heard h = { 0 };
-	struct netlink_listener listener = { &h, on_message, on_lost };
+	struct netlink_listener listener = { &h, on_message, on_lost, false };
 	struct netlink_sub *a, *b, *c = (void *)&h;
 
 	ck_assert_int_eq(netlink_subscribe(source, NETLINK_ROUTE, RTNLGRP_LINK, &listener, &a), 0);
