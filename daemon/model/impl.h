@@ -21,6 +21,7 @@ struct model {
 	struct want *wants; /* uthash */
 	struct want_watch *want_watches;
 	struct model_tracer tracer;
+	struct model_keeper keeper;
 };
 
 void wants_free(struct model *m);

@@ -481,17 +481,22 @@ struct instance *instance_of(const struct model *m, kith_id id)
 /* Looks at the series alone: a round's samples are a thousand cache lines otherwise, and cold ones. */
 static int series_put(const struct model *m, struct series *s, struct owner *o, double value, int64_t time)
 {
+	double before;
+
 	if (!isfinite(value))
 		return -EDOM;
 	if (s->kind == KITH_STATE && !(value >= 0 && value < series_metric(s)->n_states && value == rint(value)))
 		return -EDOM;
 	if (time < s->time && time != m->now)
 		return -EINVAL;
-	o->moves += s->value < value || s->value > value || !s->time;
+	before = s->value;
+	o->moves += before < value || before > value || !s->time;
 	s->value = value;
 	s->time = time;
 	s->stale = false;
 	o->samples++;
+	if (m->keeper.put && s->instance->place)
+		m->keeper.put(s, before, o->extra, m->keeper.user);
 	if (!s->watches)
 		return 0;
 	if (!s->event && o->newest != s) {
@@ -622,6 +627,11 @@ void series_watch_remove(struct series_watch *w)
 void model_set_tracer(struct model *m, const struct model_tracer *tracer)
 {
 	m->tracer = tracer ? *tracer : (struct model_tracer){ 0 };
+}
+
+void model_set_keeper(struct model *m, const struct model_keeper *keeper)
+{
+	m->keeper = keeper ? *keeper : (struct model_keeper){ 0 };
 }
 
 bool series_trace(struct model *m, const struct series *s, bool wanted)

@@ -20,6 +20,7 @@ struct family;
 struct instance;
 struct series;
 struct trail;
+struct pack_place;
 
 enum series_event {
 	SERIES_SAMPLE, /* value and time are new */
@@ -54,6 +55,7 @@ struct instance {
 	uint32_t slot;
 	kith_id id;            /* of metric 0 */
 	uint64_t since;        /* serial number: grows with every instance made */
+	struct pack_place *place; /* the keeper's own; NULL: its samples are not kept */
 	char *name;            /* "" for the nameless one */
 	struct series series[]; /* one for each of the family's metrics */
 };
@@ -75,6 +77,7 @@ struct family {
 	struct instance *by_name; /* uthash of instances, in order of creation */
 	uint32_t n_instances, max_instances;
 	uint64_t refused;      /* instances beyond the cap */
+	uint32_t kept_chunk, kept_number; /* the keeper's own */
 };
 
 /*
@@ -198,6 +201,16 @@ void model_set_tracer(struct model *m, const struct model_tracer *tracer); /* be
 bool series_trace(struct model *m, const struct series *s, bool wanted); /* whether it has a trail */
 struct past series_past(const struct model *m, const struct series *s);
 struct trail_sample series_past_at(const struct model *m, const struct series *s, size_t index); /* 0 is the oldest */
+
+/*
+ * Who keeps all samples: called with each one whose instance has a `place`, after it was checked and before anybody hears of it. `before`: the value until
+ * now, of no meaning for the first. May not allocate, nor call back.
+ */
+struct model_keeper {
+	void (*put)(struct series *s, double before, bool extra, void *user);
+	void *user;
+};
+void model_set_keeper(struct model *m, const struct model_keeper *keeper); /* NULL: nobody any more */
 
 /* Records and transitions: to every observer, in order. */
 void model_record(struct model *m, const struct kith_record *record);

@@ -3,6 +3,9 @@ libkith_a_SOURCES += daemon/store/history.c daemon/store/history.h daemon/store/
 	daemon/store/history_read.c \
 	daemon/store/compact.c \
 	daemon/store/reliability.c daemon/store/reliability.h \
+	daemon/store/journal.c daemon/store/journal_disk.c daemon/store/journal.h daemon/store/journal_impl.h \
+	daemon/store/pack.c daemon/store/unpack.c daemon/store/pack.h daemon/store/pack_scale.h \
+	daemon/store/segment.c daemon/store/segment.h \
 	daemon/store/trail.c daemon/store/trail_file.c daemon/store/trail.h daemon/store/trail_impl.h
 
 dist_man_MANS += daemon/store/kith-history.5
