@@ -18,6 +18,7 @@
 #include "source/netlink.h"
 #include "source/process.h"
 #include "store/history.h"
+#include "store/journal.h"
 #include "store/trail.h"
 
 #define OPTION_DIRS_MAX 15
@@ -87,6 +88,12 @@ struct daemon {
 	struct loop_watch *notice_save;
 	bool notices_dirty, notices_unsaved; /* the last try failed */
 	int64_t notices_saved; /* mono ns of the last try; 0: none */
+	/* kept.c */
+	struct journal *journal;
+	struct flusher *flusher;
+	struct child *fold;        /* that runs; NULL: none */
+	struct loop_watch *fold_timer;
+	bool fold_told;            /* that it cannot be run */
 	/* reload.c */
 	struct loop_watch *conf_reload;
 	struct file_sub *conf_subs[2];
@@ -119,6 +126,13 @@ int notified_start(struct daemon *d);
 void notified_stop(struct daemon *d);
 int notified_configure(struct daemon *d, const struct conf *conf);
 int notified_names(struct promises *p, const struct conf *conf);
+
+/* kept.c: the journal of samples, and its folding into RRD files */
+int kept_start(struct daemon *d);
+void kept_stop(struct daemon *d);
+void kept_configure(struct daemon *d, const struct conf *before); /* d->conf is another one now */
+/* A program beside this one: its path into `path`, of PATH_MAX bytes. -errno: it cannot be run */
+int kept_program(const char *name, char *path);
 
 /* facts.c: what promises may ask about the host */
 void host_facts_read(struct host_facts *f, const struct conf *conf);

@@ -7,7 +7,7 @@ libkith_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 LIBKITH_LIBS = libkith.a $(PROTOBUF_C_LIBS) $(TRE_LIBS) -lev -lm -ldl -lpthread
 
 sbin_PROGRAMS += kithd
-kithd_SOURCES = daemon/main.c daemon/daemon.h daemon/answer.c daemon/facts.c daemon/isolated.c daemon/notified.c daemon/options.c \
+kithd_SOURCES = daemon/main.c daemon/daemon.h daemon/answer.c daemon/facts.c daemon/isolated.c daemon/kept.c daemon/notified.c daemon/options.c \
 	daemon/promised.c daemon/reload.c daemon/replay.c \
 	daemon/self.c daemon/start.c daemon/test.c
 kithd_LDADD = $(LIBKITH_LIBS)

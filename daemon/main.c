@@ -39,6 +39,7 @@ static void jump_cb(int64_t jump, void *user)
 	log_notice("the clock was set by %+.3f s, or the machine slept", (double)jump / 1e9);
 	history_jump(d->history);
 	trails_jump(d->trails, jump);
+	journal_jump(d->journal);
 	promises_jump(d->promises, jump);
 	notices_jump(d->notices, jump);
 }
@@ -47,8 +48,8 @@ static void tick_cb(int64_t now, void *user)
 {
 	struct daemon *d = user;
 
-	(void)now;
 	history_tick(d->history);
+	journal_tick(d->journal, now);
 }
 
 /* Before the promises: their first assessments are part of it. */
@@ -151,6 +152,8 @@ static int main_start(struct daemon *d)
 	/* The configuration is watched before it is read: what comes in between is seen. */
 	if ((r = file_source_new(d->loop, &d->file)) < 0 || (r = reload_start(d)) < 0 || (r = reload_first(d)) < 0)
 		return r;
+	if ((r = kept_start(d)) < 0)
+		return r;
 	if ((r = netlink_source_new(d->loop, &d->netlink)) < 0 || (r = process_source_new(d->loop, &d->process)) < 0)
 		return r;
 	if ((r = main_host(d)) < 0 || (r = host_load_all(d->host, d->options.plugin_dirs, d->options.n_plugin_dirs)) < 0)
@@ -177,6 +180,8 @@ static void main_stop(struct daemon *d)
 		promised_stop(d);
 	history_free(d->history);
 	d->history = NULL;
+	/* Before the plugins: that they end is no end of what they measured. */
+	kept_stop(d);
 	host_free(d->host);
 	children_end(&d->children);
 	if (d->file)

@@ -47,6 +47,7 @@ static void reload_conf(struct daemon *d)
 	d->conf = conf;
 	log_set_level((enum log_level)conf->log_level);
 	host_configure(d->host, conf);
+	kept_configure(d, old);
 	promised_facts(d, conf, &facts);
 	promises_set_facts(d->promises, &facts);
 	if (promises_limit_actions(d->promises, conf->max_action_starts, 60 * NS_PER_S) < 0)

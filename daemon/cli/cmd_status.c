@@ -6,6 +6,23 @@
 #include "cli/cli.h"
 #include "cli/status.h"
 
+static json_t *journal_json(const Control__Journal *j)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "samples", json_u64(j->samples));
+	json_object_set_new(o, "bytes", json_u64(j->bytes));
+	json_object_set_new(o, "ring", json_u64(j->ring));
+	json_object_set_new(o, "disk", json_u64(j->disk));
+	json_object_set_new(o, "segments", json_u64(j->segments));
+	json_object_set_new(o, "unfolded", json_u64(j->unfolded));
+	json_object_set_new(o, "dropped", json_u64(j->dropped));
+	json_object_set_new(o, "written", json_u64(j->written));
+	json_object_set_new(o, "appends", json_u64(j->appends));
+	json_object_set_new(o, "off", *j->off ? json_text(j->off) : json_null());
+	return o;
+}
+
 json_t *status_json(const Control__Status *s)
 {
 	json_t *o = json_object();
@@ -29,6 +46,8 @@ json_t *status_json(const Control__Status *s)
 	json_object_set_new(o, "clients", json_pack("{s:o,s:o,s:o,s:o}", "connected", json_u64(s->clients), "cut_off",
 	                                            json_u64(s->clients_cut_off), "refused", json_u64(s->clients_refused),
 	                                            "garbage", json_u64(s->clients_garbage)));
+	if (s->journal)
+		json_object_set_new(o, "journal", journal_json(s->journal));
 	return o;
 }
 
@@ -40,6 +59,25 @@ static void line(const struct out *o, const char *label, enum out_color color, c
 	printf("%s%-10s%s %s%s%s\n", out_on(o, OUT_DIM), label, out_off(o, OUT_DIM), out_on(o, color), buf_text(&b),
 	       out_off(o, color));
 	buf_free(&b);
+}
+
+static void journal_print(const struct out *o, const Control__Journal *j)
+{
+	char ring[UNIT_TEXT_MAX], disk[UNIT_TEXT_MAX];
+	struct buf t = BUF_INIT;
+
+	buf_printf(&t, "%llu samples of %.2f bytes, %s in memory, ", (unsigned long long)j->samples,
+	           j->samples ? (double)j->bytes / (double)j->samples : 0, unit_format((double)j->ring, "B", ring, sizeof(ring)));
+	if (*j->off)
+		buf_printf(&t, "not written: %s", j->off);
+	else if (j->on)
+		buf_printf(&t, "%s on disk", unit_format((double)j->disk, "B", disk, sizeof(disk)));
+	else
+		buf_puts(&t, "not written: switched off");
+	if (j->dropped)
+		buf_printf(&t, ", %llu dropped", (unsigned long long)j->dropped);
+	line(o, "journal", *j->off || j->dropped ? OUT_YELLOW : OUT_PLAIN, buf_text(&t));
+	buf_free(&t);
 }
 
 static void status_print(const struct out *o, const Control__Status *s)
@@ -67,6 +105,8 @@ static void status_print(const struct out *o, const Control__Status *s)
 	buf_printf(&t, "%llu of %llu families, %llu records", (unsigned long long)s->series, (unsigned long long)s->families,
 	           (unsigned long long)s->records);
 	line(o, "series", OUT_PLAIN, buf_text(&t));
+	if (s->journal)
+		journal_print(o, s->journal);
 	buf_reset(&t);
 	buf_printf(&t, "%llu connected, %llu cut off, %llu refused, %llu closed for garbage", (unsigned long long)s->clients,
 	           (unsigned long long)s->clients_cut_off, (unsigned long long)s->clients_refused,

@@ -53,7 +53,7 @@ static bool whole(size_t key)
 
 static void unknown_top(const struct conf_node *n, struct faults *faults)
 {
-	const char *names[N_KEYS + 3] = { 0 };
+	const char *names[N_KEYS + 4] = { 0 };
 	char hint[CONF_SHOW_MAX + 48], shown[CONF_SHOW_MAX];
 
 	for (size_t i = 0; i < N_KEYS; i++)
@@ -61,13 +61,30 @@ static void unknown_top(const struct conf_node *n, struct faults *faults)
 	names[N_KEYS] = "plugin";
 	names[N_KEYS + 1] = "exporter";
 	names[N_KEYS + 2] = "notify";
-	if (n->type != CONF_OBJECT || suggest(n->key, strlen(n->key), names + N_KEYS, 3)) {
-		conf_unknown_key(n, "", names, N_KEYS + 3, faults);
+	names[N_KEYS + 3] = "journal";
+	if (n->type != CONF_OBJECT || suggest(n->key, strlen(n->key), names + N_KEYS, 4)) {
+		conf_unknown_key(n, "", names, N_KEYS + 4, faults);
 		return;
 	}
 	conf_show(n->key, strlen(n->key), shown);
 	snprintf(hint, sizeof(hint), "did you mean \"plugin %s { ... }\"?", shown);
 	conf_fault(faults, false, n->file, n->key_at, n->key_width, hint, "unknown section \"%s\"", shown);
+}
+
+/* What is no key of the top level that stands by itself */
+static int read_section(struct conf *c, const struct conf_node *n, struct faults *faults)
+{
+	if (!strcmp(n->key, "plugin") || !strcmp(n->key, "exporter"))
+		return conf_add_sections(c, n, *n->key == 'e', faults);
+	if (!strcmp(n->key, "notify"))
+		return conf_add_notifies(c, n, faults);
+	if (!strcmp(n->key, "journal"))
+		return conf_add_journal(c, n, faults);
+	for (size_t i = 0; i < N_KEYS; i++)
+		if (!strcmp(n->key, keys[i].name))
+			return 0;
+	unknown_top(n, faults);
+	return -EINVAL;
 }
 
 /* One file over what the files before it said */
@@ -83,23 +100,11 @@ static int read_tree(struct conf *c, const struct conf_node *tree, struct top *t
 			error = r;
 	}
 	for (const struct conf_node *n = tree->children; n; n = n->next) {
-		bool plugin = strcmp(n->key, "plugin") == 0;
-		size_t i = 0;
-
-		if (plugin || strcmp(n->key, "exporter") == 0 || strcmp(n->key, "notify") == 0) {
-			r = *n->key == 'n' ? conf_add_notifies(c, n, faults) : conf_add_sections(c, n, !plugin, faults);
-			if (r == -ENOMEM)
-				return r;
-			if (r < 0)
-				error = r;
-			continue;
-		}
-		while (i < N_KEYS && strcmp(n->key, keys[i].name) != 0)
-			i++;
-		if (i == N_KEYS) {
-			unknown_top(n, faults);
-			error = -EINVAL;
-		}
+		r = read_section(c, n, faults);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0)
+			error = r;
 	}
 	return error;
 }
@@ -370,6 +375,8 @@ int conf_load_faulty(const char *path, bool required, struct conf **ret_conf, st
 	if (r != -ENOMEM) {
 		int r_top = take_top(c, &top, faults);
 
+		if (r_top != -ENOMEM && conf_read_journal(c, faults) == -ENOMEM)
+			r_top = -ENOMEM;
 		for (struct conf_plugin *p = c->plugins; p && r_top != -ENOMEM; p = p->next)
 			if (conf_read_section(p, faults) == -ENOMEM)
 				r_top = -ENOMEM;
@@ -423,6 +430,7 @@ void conf_free(struct conf *c)
 		conf_notify_free(c->notifies);
 		c->notifies = next;
 	}
+	conf_journal_clear(&c->journal);
 	for (size_t i = 0; i < c->n_trees; i++)
 		conf_node_free(c->trees[i]);
 	free(c->trees);

@@ -71,6 +71,17 @@ struct conf_notify {
 	struct conf_node *node;    /* the section (owned by the conf) */
 };
 
+/* The section journal { }: samples in memory, on the disk and in RRD files */
+struct conf_journal {
+	bool enabled;
+	size_t ring;               /* bytes */
+	uint64_t max_size;         /* bytes */
+	int64_t sync, fold, step, keep; /* ns; fold 0: never */
+	char *archives;
+	char *cached;              /* NULL: none */
+	struct conf_node *node;    /* NULL: not mentioned */
+};
+
 struct conf {
 	int64_t interval;          /* 10 s; 100 ms to 1 h */
 	int64_t steady_interval;   /* 10 s; 100 ms to 1 h */
@@ -88,6 +99,7 @@ struct conf {
 	bool history;              /* of promises; read at the start alone */
 	struct conf_plugin *plugins;
 	struct conf_notify *notifies;
+	struct conf_journal journal;
 	struct conf_node **trees;  /* the parsed files */
 	size_t n_trees;
 	struct conf_file *files;

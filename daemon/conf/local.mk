@@ -6,7 +6,8 @@ libkith_a_SOURCES += \
 	daemon/conf/options.c \
 	daemon/conf/parse.c daemon/conf/parse.h \
 	daemon/conf/scalar.c \
-	daemon/conf/section.c
+	daemon/conf/section.c \
+	daemon/conf/store.c
 
 dist_man_MANS += daemon/conf/kith.conf.5
 confexampledir = $(pkgdatadir)

@@ -98,6 +98,12 @@ struct conf_node *section_copy(const struct conf_node *n);                      
 int section_merge(struct conf_node *into, const struct conf_node *from);        /* what `from` says replaces what `into` said of the same keys */
 
 /* ---- notify.c */
+extern const struct kith_option conf_journal_keys[];
+extern const size_t conf_n_journal_keys;
+int conf_add_journal(struct conf *c, const struct conf_node *n, struct faults *faults);
+int conf_read_journal(struct conf *c, struct faults *faults);
+void conf_journal_clear(struct conf_journal *j);
+
 extern const struct kith_option conf_notify_keys[];
 extern const size_t conf_n_notify_keys;
 int conf_add_notifies(struct conf *c, const struct conf_node *n, struct faults *faults); /* as conf_add_sections */

@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "promises/promises.h"
 #include "store/history.h"
+#include "store/journal.h"
 
 struct control;
 
@@ -30,6 +31,7 @@ struct control_status {
 	double cpu_percent;       /* of one core, since the start */
 	uint64_t rss, anonymous;  /* bytes */
 	uint64_t wakeups;         /* since the start */
+	struct journal *journal;  /* NULL: none */
 };
 
 /* What the daemon tells the server; asked on the loop thread */

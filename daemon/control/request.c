@@ -57,6 +57,24 @@ static void count_plugins(const struct control *c, Control__Status *status)
 	}
 }
 
+static void count_journal(const struct journal *j, Control__Journal *journal)
+{
+	struct journal_counts c;
+
+	journal_counts(j, &c);
+	journal->samples = c.samples;
+	journal->bytes = c.bytes;
+	journal->ring = c.ring;
+	journal->disk = c.disk;
+	journal->segments = c.segments;
+	journal->unfolded = c.unfolded;
+	journal->dropped = c.dropped + c.refused;
+	journal->written = c.written;
+	journal->appends = c.appends;
+	journal->on = journal_writes(j);
+	journal->off = (char *)(journal_off(j) ? journal_off(j) : "");
+}
+
 static void say_status(struct peer *p)
 {
 	struct control *c = p->control;
@@ -64,12 +82,17 @@ static void say_status(struct peer *p)
 	Control__Status status = CONTROL__STATUS__INIT;
 	Control__Answer answer = CONTROL__ANSWER__INIT;
 	Control__End end = CONTROL__END__INIT;
+	Control__Journal journal = CONTROL__JOURNAL__INIT;
 
 	count_series(c, &status);
 	count_promises(c, &status);
 	count_plugins(c, &status);
 	if (c->daemon.status)
 		c->daemon.status(&facts, c->daemon.user);
+	if (facts.journal) {
+		count_journal(facts.journal, &journal);
+		status.journal = &journal;
+	}
 	status.version = (char *)(facts.version ? facts.version : "");
 	status.host = (char *)(facts.host ? facts.host : "");
 	status.started = facts.started;

@@ -1,6 +1,7 @@
 libkith_a_SOURCES += \
 	daemon/host/account.c \
 	daemon/host/export.c \
+	daemon/host/flusher.c daemon/host/flusher.h \
 	daemon/host/host.c daemon/host/host.h \
 	daemon/host/impl.h \
 	daemon/host/isolate.c daemon/host/isolate.h \

@@ -13,6 +13,7 @@
 #define CHUNK_MIN (4u << 10)
 #define RING_DEFAULT (1u << 20)
 #define DISK_DEFAULT (64u << 20)
+#define APPEND_EVERY (900 * NS_PER_MS) /* rounds that attention adds are written with the next regular one */
 #define SAY_EVERY (60 * NS_PER_S)
 
 void chunk_free(struct chunk *c)
@@ -307,7 +308,8 @@ void journal_tick(struct journal *j, int64_t now)
 	packer_settle(&j->packer);
 	if (!j->spare && j->packer.length > j->packer.size / 4 * 3)
 		j->spare = malloc(j->config.chunk);
-	if (j->path) {
+	if (j->path && (now - j->appended >= APPEND_EVERY || now < j->appended)) {
+		j->appended = now;
 		disk_append(j, now);
 		disk_sync(j, now);
 		disk_trim(j);
@@ -321,6 +323,7 @@ void journal_tick(struct journal *j, int64_t now)
 void journal_seal(struct journal *j)
 {
 	packed(j);
+	j->appended = 0;
 	if (j->newest->samples)
 		chunk_turn(j); /* without memory it is sealed when it is full */
 }
@@ -332,8 +335,7 @@ void journal_jump(struct journal *j)
 		j->newest->head.begin = j->newest->end = model_now(j->model);
 		j->packer.time = j->newest->head.begin;
 	}
-	j->retry = 0;
-	j->synced = 0;
+	j->retry = j->synced = j->appended = 0;
 }
 
 void journal_folded(struct journal *j)
@@ -342,6 +344,19 @@ void journal_folded(struct journal *j)
 		return;
 	disk_read_folded(j);
 	disk_trim(j);
+}
+
+void journal_limit(struct journal *j, size_t ring, uint64_t disk, int64_t sync)
+{
+	j->config.ring = ring;
+	j->config.disk = disk;
+	j->config.sync = sync;
+	defaults(&j->config);
+}
+
+bool journal_writes(const struct journal *j)
+{
+	return j->path;
 }
 
 const char *journal_off(const struct journal *j)

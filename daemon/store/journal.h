@@ -34,8 +34,8 @@ struct journal_config {
 	int64_t ring_age;      /* ns: what ended longer ago leaves memory, and the disk when it is folded. 0: 1 h */
 	uint64_t disk;         /* bytes of all segments. 0: 64 MiB */
 	int64_t sync;          /* ns between two syncs. 0: 30 s */
-	/* To be synced, now and then; it may take its time elsewhere: the descriptor is valid during the call. NULL: never */
-	void (*flush)(int fd, void *user);
+	/* To be synced, now and then, elsewhere: the descriptor is valid during the call. Not 0: not now, it is tried again. NULL: never */
+	int (*flush)(int fd, void *user);
 	void *user;
 	struct journal_io io;
 };
@@ -65,7 +65,10 @@ void journal_jump(struct journal *j);
 void journal_seal(struct journal *j);
 /* kith-fold has ended: what it has folded up to is read from its file, and what is not needed any more is removed */
 void journal_folded(struct journal *j);
+/* Other limits from now on: ring and disk in bytes, sync in ns; 0: as in the configuration */
+void journal_limit(struct journal *j, size_t ring, uint64_t disk, int64_t sync);
 void journal_counts(const struct journal *j, struct journal_counts *ret_counts);
+bool journal_writes(const struct journal *j); /* to a disk, if it can */
 const char *journal_off(const struct journal *j); /* why nothing is written now; NULL: it is */
 
 /*

@@ -216,7 +216,7 @@ static int restore(struct journal *j, struct segment *s)
 /* The newest ones, as far back as the ring goes; what a crash left is mended on the way */
 static int restore_all(struct journal *j)
 {
-	int64_t now = clock_wall();
+	int64_t now = model_now(j->model);
 	int r = 0;
 
 	for (size_t k = j->n_files; r >= 0 && k-- > 0;) {
@@ -225,6 +225,13 @@ static int restore_all(struct journal *j)
 		r = segment_read(j->folder, j->files[k].number, &s);
 		if (r == -ENOMEM)
 			break;
+		if (r < 0 && !j->files[k].bytes) {
+			/* It was about to be begun. */
+			if (io_unlink(j, j->files[k].number) == 0)
+				files_remove(j, k);
+			r = 0;
+			continue;
+		}
 		if (r < 0) {
 			char name[SEGMENT_NAME_SIZE];
 
@@ -254,7 +261,7 @@ int disk_open(struct journal *j)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		off(j, r, clock_wall());
+		off(j, r, model_now(j->model));
 		return 0;
 	}
 	disk_read_folded(j);
@@ -279,6 +286,18 @@ void disk_close(struct journal *j)
 
 /* ---- appending ------------------------------------------------------------------------------------------------------------- */
 
+static void segment_close(struct journal *j)
+{
+	close(j->fd);
+	j->fd = -1;
+	if (!j->fd_size)
+		io_unlink(j, j->fd_number); /* nothing of it got through */
+	else
+		files_add(j, j->fd_number, (uint64_t)j->fd_size); /* without memory it is found again at the next start */
+	j->fd_size = 0;
+	j->torn = false;
+}
+
 static int segment_open(struct journal *j, const struct chunk *c)
 {
 	char name[SEGMENT_NAME_SIZE];
@@ -286,6 +305,8 @@ static int segment_open(struct journal *j, const struct chunk *c)
 
 	if (j->fd >= 0 && j->fd_number == c->head.number)
 		return 0;
+	if (j->fd >= 0)
+		segment_close(j); /* its chunk had to leave memory before it was written whole */
 	segment_name(c->head.number, name);
 	fd = io_open(j, name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -ENOENT) {
@@ -299,14 +320,6 @@ static int segment_open(struct journal *j, const struct chunk *c)
 	j->fd_number = c->head.number;
 	j->fd_size = 0;
 	return 0;
-}
-
-static void segment_close(struct journal *j)
-{
-	close(j->fd);
-	j->fd = -1;
-	files_add(j, j->fd_number, (uint64_t)j->fd_size); /* without memory it is found again at the next start */
-	j->fd_size = 0;
 }
 
 /* What is new of it: head, frame and seal by one write. A part of it would be worth nothing, and is taken back. */
@@ -391,10 +404,10 @@ void disk_sync(struct journal *j, int64_t now)
 {
 	if (!j->dirty || j->fd < 0 || (j->synced && now - j->synced < j->config.sync && now >= j->synced))
 		return;
+	if (j->config.flush && j->config.flush(j->fd, j->config.user) != 0)
+		return;
 	j->synced = now;
 	j->dirty = false;
-	if (j->config.flush)
-		j->config.flush(j->fd, j->config.user);
 }
 
 void disk_trim(struct journal *j)

@@ -40,6 +40,7 @@ struct journal {
 	off_t fd_size;
 	char *off;              /* why not */
 	int64_t retry;          /* wall ns: not before */
+	int64_t appended;       /* wall ns of the last time */
 	int64_t synced;         /* wall ns of the last time */
 	bool dirty, torn;       /* torn: what failed could not be taken back yet */
 	struct segment_file *files; /* on disk, by number, but for the one that is written */

@@ -39,3 +39,9 @@ tests_fuzz_fuzz_history_SOURCES = tests/fuzz/fuzz_history.c tests/fuzz/replay_ma
 TESTS += tests/fuzz/fuzz_history
 endif
 EXTRA_DIST += tests/fuzz/history
+
+check_PROGRAMS += tests/unit/test_journal
+TESTS += tests/unit/test_journal
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
+tests_unit_test_journal_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_journal_LDADD = $(TEST_LIBS)
