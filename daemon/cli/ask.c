@@ -143,7 +143,7 @@ static void say_unmatched(const Control__End *end)
 	}
 }
 
-int ask_on(struct cli *cli, struct client *client, const Control__Request *request, ask_fn fn, void *user)
+static int ask_each(struct cli *cli, struct client *client, const Control__Request *request, ask_fn fn, void *user, bool patient)
 {
 	int64_t deadline = ask_deadline(cli);
 	const Control__Answer *answer;
@@ -164,7 +164,14 @@ int ask_on(struct cli *cli, struct client *client, const Control__Request *reque
 			return CLI_YES;
 		}
 		fn(answer, user);
+		if (patient)
+			deadline = ask_deadline(cli);
 	}
+}
+
+int ask_on(struct cli *cli, struct client *client, const Control__Request *request, ask_fn fn, void *user)
+{
+	return ask_each(cli, client, request, fn, user, false);
 }
 
 int ask(struct cli *cli, const Control__Request *request, ask_fn fn, void *user)
@@ -175,6 +182,18 @@ int ask(struct cli *cli, const Control__Request *request, ask_fn fn, void *user)
 	if (status != CLI_YES)
 		return status;
 	status = ask_on(cli, client, request, fn, user);
+	client_close(client);
+	return status;
+}
+
+int ask_long(struct cli *cli, const Control__Request *request, ask_fn fn, void *user)
+{
+	struct client *client;
+	int status = ask_open(cli, &client);
+
+	if (status != CLI_YES)
+		return status;
+	status = ask_each(cli, client, request, fn, user, true);
 	client_close(client);
 	return status;
 }

@@ -72,6 +72,8 @@ bool cli_has(const struct cli *cli, int id);
 const char *cli_value(const struct cli *cli, int id); /* the last one given; NULL: not given */
 /* A duration in ns, of at most a year; a bare number is seconds. Untouched when not given. */
 int cli_duration(const struct cli *cli, int id, int64_t *ret_ns);
+/* A time, wall ns: 10m (ago), 18:00, a date, RFC 3339. Untouched when not given. when.c */
+int cli_time(const struct cli *cli, int id, int64_t *ret_time);
 int cli_number(const struct cli *cli, int id, uint64_t *ret_number); /* from 1 */
 
 /* ask.c */
@@ -86,10 +88,13 @@ typedef void (*ask_fn)(const Control__Answer *answer, void *user);
 /* Sends, gives every item to `fn`, says which patterns matched nothing. CLI_YES when the answer was whole. */
 int ask_on(struct cli *cli, struct client *client, const Control__Request *request, ask_fn fn, void *user);
 int ask(struct cli *cli, const Control__Request *request, ask_fn fn, void *user);
+/* The same, where the time to wait is from one item to the next: for what may take long */
+int ask_long(struct cli *cli, const Control__Request *request, ask_fn fn, void *user);
 
 /* The commands */
 int cmd_status(struct cli *cli);
 int cmd_get(struct cli *cli);
+int cmd_graph(struct cli *cli);
 int cmd_watch(struct cli *cli);
 int cmd_top(struct cli *cli);
 int cmd_promises(struct cli *cli);

@@ -3,6 +3,8 @@
 
 #include "base/units.h"
 #include "cli/cli.h"
+#include "cli/command_options.h"
+#include "cli/history.h"
 #include "cli/status.h"
 
 struct get {
@@ -53,6 +55,8 @@ int cmd_get(struct cli *cli)
 	struct get get = { .cli = cli };
 	int status;
 
+	if (cli_has(cli, GET_SINCE) || cli_has(cli, GET_UNTIL) || cli_has(cli, GET_STEP) || cli_has(cli, GET_AS))
+		return history_get(cli);
 	ask_get.patterns = cli->args;
 	ask_get.n_patterns = cli->n_args;
 	request.ask_case = CONTROL__REQUEST__ASK_GET;

@@ -4,6 +4,22 @@
 
 #define MANY 100000u
 
+static const struct cli_option get_options[] = {
+	{ 0, "since", "TIME", "the past from then on: 10m, 18:00, a date", GET_SINCE },
+	{ 0, "until", "TIME", "up to then", GET_UNTIL },
+	{ 0, "step", "T", "one value for each so long, with least and most", GET_STEP },
+	{ 0, "as", "FORM", "csv, json or table", GET_AS },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+static const struct cli_option graph_options[] = {
+	{ 0, "since", "TIME", "from then on: 10m, 18:00, a date (1h)", GRAPH_SINCE },
+	{ 0, "until", "TIME", "up to then", GRAPH_UNTIL },
+	{ 'o', "output", "FILE", "a picture: FILE.png or FILE.svg", GRAPH_OUTPUT },
+	{ 0, "width", "N", "columns, or pixels of a picture", GRAPH_WIDTH },
+	{ 0, "height", "N", "lines, or pixels of a picture", GRAPH_HEIGHT },
+	{ 0, "title", "TEXT", "above a picture", GRAPH_TITLE },
+	{ 0, NULL, NULL, NULL, 0 },
+};
 static const struct cli_option watch_options[] = {
 	{ 0, "for", "T", "stop after this long", WATCH_FOR },
 	{ 'n', "count", "N", "stop after this many lines", WATCH_COUNT },
@@ -54,10 +70,15 @@ static const struct cli_option silence_options[] = {
 
 const struct cli_command cli_commands[] = {
 	{ "status", "", "What this host's kithd does, and what it costs", NULL, NULL, 0, 0, cmd_status },
-	{ "get", "[PATTERN…]", "The values of series now",
+	{ "get", "[PATTERN…]", "The values of series, now or in the past",
 	  "A pattern is family:instance:metric, family:metric, family:instance or a family; '*' stands for anything\n"
-	  "within a part. Without a pattern: everything. Exit status 1: nothing matched.",
-	  NULL, 0, MANY, cmd_get },
+	  "within a part. Without a pattern: everything. With --since, --until, --step or --as the past: every sample\n"
+	  "where they are there, counters as rates. Exit status 1: nothing matched.",
+	  get_options, 0, MANY, cmd_get },
+	{ "graph", "PATTERN…", "The past of series, drawn",
+	  "In the terminal, or with -o as a picture. TIME: 10m (ago), 18:00, 2026-12-24, RFC 3339. Exit status 1:\n"
+	  "there is nothing to draw.",
+	  graph_options, 1, MANY, cmd_graph },
 	{ "watch", "[PATTERN…]", "Samples, records and transitions, as they come",
 	  "A pattern names series as for get, or promises (room.*, room.disk). Several kinds may be asked for.\n"
 	  "Exit status 1: ended without having shown anything.",

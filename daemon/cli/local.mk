@@ -8,6 +8,7 @@ kith_SOURCES = \
 	daemon/cli/cmd_cost.c \
 	daemon/cli/cmd_explain.c \
 	daemon/cli/cmd_get.c \
+	daemon/cli/cmd_graph.c \
 	daemon/cli/cmd_help.c \
 	daemon/cli/cmd_plugins.c \
 	daemon/cli/cmd_promises.c \
@@ -19,6 +20,7 @@ kith_SOURCES = \
 	daemon/cli/cmd_watch.c \
 	daemon/cli/command_options.h \
 	daemon/cli/commands.c \
+	daemon/cli/history.c daemon/cli/history.h \
 	daemon/cli/json.c \
 	daemon/cli/options.c \
 	daemon/cli/reliability.c \
@@ -27,6 +29,7 @@ kith_SOURCES = \
 	daemon/cli/program.c daemon/cli/program.h \
 	daemon/cli/signals.c daemon/cli/signals.h \
 	daemon/cli/status.h \
+	daemon/cli/when.c \
 	daemon/cli/top.h daemon/cli/top_data.c daemon/cli/top_draw.c
 kith_CPPFLAGS = $(AM_CPPFLAGS) -DKITH_SBINDIR='"$(sbindir)"'
 kith_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)

@@ -1,0 +1,38 @@
+/* The past of series, asked of kithd: as rows (kith get --since) or as a picture (kith graph) */
+#ifndef KITH_CLI_HISTORY_H
+#define KITH_CLI_HISTORY_H
+
+#include "cli/cli.h"
+
+/* A series that is told of; valid while the next ones are */
+struct history_series {
+	char *name, *unit;
+	Control__Kind kind;
+	char **states; /* n_states of them */
+	size_t n_states;
+};
+
+struct history_point {
+	int64_t time;       /* wall ns; of a step: its end */
+	double value;       /* NaN: not known */
+	double least, most; /* NaN: of a sample */
+};
+
+struct history_ask {
+	char **patterns;
+	size_t n_patterns;
+	int64_t from, to;   /* wall ns; to 0: now */
+	int64_t step;       /* ns; 0: every sample */
+	/* Both in the order of time, one series after the other. May be NULL */
+	void (*series)(const struct history_series *s, void *user);
+	void (*point)(const struct history_series *s, const struct history_point *p, void *user);
+	void *user;
+};
+
+/* An exit status; a pattern that matches nothing is said. On a terminal long work shows how far it is. */
+int history_ask(struct cli *cli, const struct history_ask *ask);
+
+/* kith get --since … */
+int history_get(struct cli *cli);
+
+#endif
