@@ -3,7 +3,10 @@
 
 #include "daemon.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -66,10 +69,95 @@ static void answer_status(struct control_status *ret_status, void *user)
 		s.cpu_percent = ((double)cpu.tv_sec * 1e9 + (double)cpu.tv_nsec) * 100 / (double)up;
 	getrusage(RUSAGE_SELF, &usage);
 	s.wakeups = (uint64_t)usage.ru_nvcsw;
+	if (d->records) {
+		struct records_counts c;
+
+		records_counts(d->records, &c);
+		s.records_kept = c.kept;
+		s.records_dropped = c.dropped;
+		s.records_size = c.size;
+	}
 	*ret_status = s;
+}
+
+/* ---- programs that answer -------------------------------------------------------------------------------------------- */
+
+#define ANSWER_NICE 10
+
+struct answer_process {
+	struct child *child;
+	void (*ended)(int status, bool timed_out, void *user);
+	void *user;
+};
+
+static void answer_ended(int status, bool timed_out, void *user)
+{
+	struct answer_process p = *(struct answer_process *)user;
+
+	free(user);
+	p.ended(status, timed_out, p.user);
+}
+
+/* Beside kithd itself (a build folder, an sbin), or where it was to be installed */
+static bool answer_path(const char *program, char path[PATH_MAX])
+{
+	char self[PATH_MAX - 64];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash) {
+		slash[1] = '\0';
+		snprintf(path, PATH_MAX, "%s%s", self, program);
+		if (access(path, X_OK) == 0)
+			return true;
+	}
+	snprintf(path, PATH_MAX, "%s/%s", KITH_SBINDIR, program);
+	return access(path, X_OK) == 0;
+}
+
+static int answer_run(const struct control_run *run, void **ret_process, void *user)
+{
+	struct daemon *d = user;
+	const int files[3] = { run->input, run->output, -1 };
+	char path[PATH_MAX];
+	const char *const argv[] = { path, "--state-dir", d->options.state_dir, "--host", answer_host_name(d->conf), NULL };
+	struct child_request request = { .argv = argv, .files = files, .nice = ANSWER_NICE, .timeout = run->timeout ? run->timeout : -1,
+		                         .done = answer_ended };
+	struct answer_process *p;
+	int r;
+
+	if (!answer_path(run->program, path))
+		return -ENOENT;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->ended = run->ended;
+	p->user = run->user;
+	request.user = p;
+	/* It finds all that was up to now. */
+	if (d->records)
+		records_flush(d->records);
+	r = child_start(&d->children, &request, &p->child);
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	*ret_process = p;
+	return 0;
+}
+
+static void answer_stop(void *process, void *user)
+{
+	struct answer_process *p = process;
+
+	(void)user;
+	child_forget(p->child);
+	free(p);
 }
 
 void answer_daemon(struct daemon *d, struct control_daemon *ret_daemon)
 {
-	*ret_daemon = (struct control_daemon){ d, answer_plugin, answer_status };
+	*ret_daemon = (struct control_daemon){ d, answer_plugin, answer_status, answer_run, answer_stop };
 }

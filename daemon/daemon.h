@@ -18,6 +18,7 @@
 #include "source/netlink.h"
 #include "source/process.h"
 #include "store/history.h"
+#include "store/records.h"
 #include "store/trail.h"
 
 #define OPTION_DIRS_MAX 15
@@ -68,6 +69,7 @@ struct daemon {
 	struct children children;
 	struct promises *promises;
 	struct history *history; /* NULL: switched off */
+	struct records *records; /* NULL: switched off */
 	struct host *host;
 	struct control *control;
 	struct loop_watch *signals[3];
@@ -128,6 +130,9 @@ void host_facts_free(struct host_facts *f);
 int reload_first(struct daemon *d);
 int reload_start(struct daemon *d);
 void reload_stop(struct daemon *d);
+
+/* The record store as `conf` wants it, which may be none. -ENOMEM */
+int reload_records(struct daemon *d, const struct conf *conf);
 
 /* answer.c: what the control server asks the daemon */
 void answer_daemon(struct daemon *d, struct control_daemon *ret_daemon);

@@ -47,8 +47,8 @@ static void tick_cb(int64_t now, void *user)
 {
 	struct daemon *d = user;
 
-	(void)now;
 	history_tick(d->history);
+	records_tick(d->records, now);
 }
 
 /* Before the promises: their first assessments are part of it. */
@@ -151,6 +151,10 @@ static int main_start(struct daemon *d)
 	/* The configuration is watched before it is read: what comes in between is seen. */
 	if ((r = file_source_new(d->loop, &d->file)) < 0 || (r = reload_start(d)) < 0 || (r = reload_first(d)) < 0)
 		return r;
+	/* Before the plugins: what they have to say at their start is kept, too. */
+	model_set_now(d->model, clock_wall());
+	if ((r = reload_records(d, d->conf)) < 0)
+		return r;
 	if ((r = netlink_source_new(d->loop, &d->netlink)) < 0 || (r = process_source_new(d->loop, &d->process)) < 0)
 		return r;
 	if ((r = main_host(d)) < 0 || (r = host_load_all(d->host, d->options.plugin_dirs, d->options.n_plugin_dirs)) < 0)
@@ -162,6 +166,7 @@ static int main_start(struct daemon *d)
 		return r;
 	/* Who waits for a transition is told of it before it is written and logged. */
 	history_yield(d->history);
+	records_yield(d->records);
 	promised_log(d);
 	return 0;
 }
@@ -178,6 +183,7 @@ static void main_stop(struct daemon *d)
 	history_free(d->history);
 	d->history = NULL;
 	host_free(d->host);
+	records_free(d->records);
 	children_end(&d->children);
 	if (d->file)
 		file_source_free(d->file);

@@ -94,6 +94,7 @@ int cmd_watch(struct cli *cli);
 int cmd_top(struct cli *cli);
 int cmd_promises(struct cli *cli);
 int cmd_explain(struct cli *cli);
+int cmd_log(struct cli *cli);
 int cmd_replay(struct cli *cli);
 int cmd_plugins(struct cli *cli);
 int cmd_cost(struct cli *cli);

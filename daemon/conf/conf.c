@@ -53,7 +53,7 @@ static bool whole(size_t key)
 
 static void unknown_top(const struct conf_node *n, struct faults *faults)
 {
-	const char *names[N_KEYS + 3] = { 0 };
+	const char *names[N_KEYS + 4] = { 0 };
 	char hint[CONF_SHOW_MAX + 48], shown[CONF_SHOW_MAX];
 
 	for (size_t i = 0; i < N_KEYS; i++)
@@ -61,8 +61,9 @@ static void unknown_top(const struct conf_node *n, struct faults *faults)
 	names[N_KEYS] = "plugin";
 	names[N_KEYS + 1] = "exporter";
 	names[N_KEYS + 2] = "notify";
-	if (n->type != CONF_OBJECT || suggest(n->key, strlen(n->key), names + N_KEYS, 3)) {
-		conf_unknown_key(n, "", names, N_KEYS + 3, faults);
+	names[N_KEYS + 3] = "records";
+	if (n->type != CONF_OBJECT || suggest(n->key, strlen(n->key), names + N_KEYS, 4)) {
+		conf_unknown_key(n, "", names, N_KEYS + 4, faults);
 		return;
 	}
 	conf_show(n->key, strlen(n->key), shown);
@@ -86,6 +87,14 @@ static int read_tree(struct conf *c, const struct conf_node *tree, struct top *t
 		bool plugin = strcmp(n->key, "plugin") == 0;
 		size_t i = 0;
 
+		if (strcmp(n->key, "records") == 0) {
+			r = conf_add_records(c, n, faults);
+			if (r == -ENOMEM)
+				return r;
+			if (r < 0)
+				error = r;
+			continue;
+		}
 		if (plugin || strcmp(n->key, "exporter") == 0 || strcmp(n->key, "notify") == 0) {
 			r = *n->key == 'n' ? conf_add_notifies(c, n, faults) : conf_add_sections(c, n, !plugin, faults);
 			if (r == -ENOMEM)
@@ -376,6 +385,8 @@ int conf_load_faulty(const char *path, bool required, struct conf **ret_conf, st
 		for (struct conf_notify *s = c->notifies; s && r_top != -ENOMEM; s = s->next)
 			if (conf_read_notify(s, faults) == -ENOMEM)
 				r_top = -ENOMEM;
+		if (r_top != -ENOMEM && conf_read_records(c, faults) == -ENOMEM)
+			r_top = -ENOMEM;
 		r = r_top == -ENOMEM || r == 0 ? r_top : r;
 	}
 	for (size_t i = 0; i < N_KEYS; i++)
@@ -423,6 +434,7 @@ void conf_free(struct conf *c)
 		conf_notify_free(c->notifies);
 		c->notifies = next;
 	}
+	conf_node_free(c->records_node);
 	for (size_t i = 0; i < c->n_trees; i++)
 		conf_node_free(c->trees[i]);
 	free(c->trees);

@@ -2,7 +2,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "control/relay.h"
 #include "control/server.h"
+
+#define RELAY_TIMEOUT (60 * NS_PER_S)
 
 const char *control_host(struct control *c)
 {
@@ -78,6 +82,9 @@ static void say_status(struct peer *p)
 	status.rss = facts.rss;
 	status.anonymous = facts.anonymous;
 	status.wakeups = facts.wakeups;
+	status.records_kept = facts.records_kept;
+	status.records_dropped = facts.records_dropped;
+	status.records_size = facts.records_size;
 	status.clients = c->n_peers;
 	status.clients_cut_off = c->n_cut_off;
 	status.clients_refused = c->n_refused;
@@ -119,6 +126,8 @@ void request_handle(struct peer *p, const Control__Request *request)
 		r = quiet_silence(p, request->silence);
 	else if (request->ask_case == CONTROL__REQUEST__ASK_SILENCES)
 		r = answer_silences(p);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_LOG)
+		r = relay_start(p, "kith-log", request, NULL, 0, request->log->follow ? 0 : RELAY_TIMEOUT);
 	else
 		peer_say_fault(p, CONTROL__CODE__USAGE, "this kithd does not know that request: is kith newer than kithd?");
 	if (r == -ENOMEM)
