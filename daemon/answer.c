@@ -3,7 +3,10 @@
 
 #include "daemon.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -66,10 +69,78 @@ static void answer_status(struct control_status *ret_status, void *user)
 		s.cpu_percent = ((double)cpu.tv_sec * 1e9 + (double)cpu.tv_nsec) * 100 / (double)up;
 	getrusage(RUSAGE_SELF, &usage);
 	s.wakeups = (uint64_t)usage.ru_nvcsw;
+	if (d->records) {
+		struct records_counts c;
+
+		records_counts(d->records, &c);
+		s.records_kept = c.kept;
+		s.records_dropped = c.dropped;
+		s.records_size = c.size;
+	}
 	*ret_status = s;
+}
+
+/* ---- programs that answer -------------------------------------------------------------------------------------------- */
+
+#define ANSWER_NICE 10
+
+struct answer_process {
+	struct child *child;
+	void (*ended)(int status, bool timed_out, void *user);
+	void *user;
+};
+
+static void answer_ended(int status, bool timed_out, void *user)
+{
+	struct answer_process p = *(struct answer_process *)user;
+
+	free(user);
+	p.ended(status, timed_out, p.user);
+}
+
+static int answer_run(const struct control_run *run, void **ret_process, void *user)
+{
+	struct daemon *d = user;
+	const int files[3] = { run->input, run->output, -1 };
+	char path[PATH_MAX];
+	const char *const log_argv[] = { path, "--state-dir", d->options.state_dir, "--host", answer_host_name(d->conf), NULL };
+	const char *const mode_argv[] = { path, run->mode, "--state-dir", d->options.state_dir, NULL };
+	struct child_request request = { .argv = run->mode ? mode_argv : log_argv, .files = files, .nice = ANSWER_NICE, .timeout = run->timeout ? run->timeout : -1,
+		                         .done = answer_ended };
+	struct answer_process *p;
+	int r;
+
+	r = kept_program(run->program, path);
+	if (r < 0)
+		return r;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->ended = run->ended;
+	p->user = run->user;
+	request.user = p;
+	/* It finds all that was up to now. */
+	if (d->records)
+		records_flush(d->records);
+	r = child_start(&d->children, &request, &p->child);
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	*ret_process = p;
+	return 0;
+}
+
+static void answer_stop(void *process, void *user)
+{
+	struct answer_process *p = process;
+
+	(void)user;
+	child_forget(p->child);
+	free(p);
 }
 
 void answer_daemon(struct daemon *d, struct control_daemon *ret_daemon)
 {
-	*ret_daemon = (struct control_daemon){ d, answer_plugin, answer_status };
+	*ret_daemon = (struct control_daemon){ d, answer_plugin, answer_status, answer_run, answer_stop };
 }

@@ -19,6 +19,7 @@
 #include "source/process.h"
 #include "store/history.h"
 #include "store/journal.h"
+#include "store/records.h"
 #include "store/trail.h"
 
 #define OPTION_DIRS_MAX 15
@@ -69,6 +70,7 @@ struct daemon {
 	struct children children;
 	struct promises *promises;
 	struct history *history; /* NULL: switched off */
+	struct records *records; /* NULL: switched off */
 	struct host *host;
 	struct control *control;
 	struct loop_watch *signals[3];
@@ -131,7 +133,7 @@ int notified_names(struct promises *p, const struct conf *conf);
 int kept_start(struct daemon *d);
 void kept_stop(struct daemon *d);
 void kept_configure(struct daemon *d, const struct conf *before); /* d->conf is another one now */
-/* A program beside this one: its path into `path`, of PATH_MAX bytes. -errno: it cannot be run */
+/* A program beside kithd itself (a build folder, an sbin), or where it was to be installed: into `path`, of PATH_MAX bytes. -errno: it cannot be run */
 int kept_program(const char *name, char *path);
 
 /* facts.c: what promises may ask about the host */
@@ -142,6 +144,9 @@ void host_facts_free(struct host_facts *f);
 int reload_first(struct daemon *d);
 int reload_start(struct daemon *d);
 void reload_stop(struct daemon *d);
+
+/* The record store as `conf` wants it, which may be none. -ENOMEM */
+int reload_records(struct daemon *d, const struct conf *conf);
 
 /* answer.c: what the control server asks the daemon */
 void answer_daemon(struct daemon *d, struct control_daemon *ret_daemon);

@@ -31,16 +31,19 @@ static int flush_cb(int fd, void *user)
 
 int kept_program(const char *name, char *path)
 {
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	char self[PATH_MAX - 64];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
 
-	if (n < 0)
-		return -errno;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	if (!slash || (size_t)(slash + 1 - path) + strlen(name) >= PATH_MAX)
-		return -ENOENT;
-	strcpy(slash + 1, name);
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash) {
+		slash[1] = '\0';
+		snprintf(path, PATH_MAX, "%s%s", self, name);
+		if (access(path, X_OK) == 0)
+			return 0;
+	}
+	snprintf(path, PATH_MAX, "%s/%s", KITH_SBINDIR, name);
 	return access(path, X_OK) < 0 ? -errno : 0;
 }
 

@@ -50,6 +50,7 @@ static void tick_cb(int64_t now, void *user)
 
 	history_tick(d->history);
 	journal_tick(d->journal, now);
+	records_tick(d->records, now);
 }
 
 /* Before the promises: their first assessments are part of it. */
@@ -152,7 +153,9 @@ static int main_start(struct daemon *d)
 	/* The configuration is watched before it is read: what comes in between is seen. */
 	if ((r = file_source_new(d->loop, &d->file)) < 0 || (r = reload_start(d)) < 0 || (r = reload_first(d)) < 0)
 		return r;
-	if ((r = kept_start(d)) < 0)
+	/* Before the plugins: what they have to say at their start is kept, too. */
+	model_set_now(d->model, clock_wall());
+	if ((r = reload_records(d, d->conf)) < 0 || (r = kept_start(d)) < 0)
 		return r;
 	if ((r = netlink_source_new(d->loop, &d->netlink)) < 0 || (r = process_source_new(d->loop, &d->process)) < 0)
 		return r;
@@ -165,6 +168,7 @@ static int main_start(struct daemon *d)
 		return r;
 	/* Who waits for a transition is told of it before it is written and logged. */
 	history_yield(d->history);
+	records_yield(d->records);
 	promised_log(d);
 	return 0;
 }
@@ -183,6 +187,7 @@ static void main_stop(struct daemon *d)
 	/* Before the plugins: that they end is no end of what they measured. */
 	kept_stop(d);
 	host_free(d->host);
+	records_free(d->records);
 	children_end(&d->children);
 	if (d->file)
 		file_source_free(d->file);

@@ -26,6 +26,22 @@ int reload_first(struct daemon *d)
 	return r;
 }
 
+int reload_records(struct daemon *d, const struct conf *conf)
+{
+	struct records_config config = { .folder = d->options.state_dir, .max_size = conf->records_max_size,
+		                         .max_age = conf->records_max_age };
+
+	if (d->records && !conf->records) {
+		records_free(d->records);
+		d->records = NULL;
+	} else if (d->records) {
+		records_configure(d->records, conf->records_max_size, conf->records_max_age);
+	} else if (conf->records) {
+		return records_new(d->model, &config, &d->records);
+	}
+	return 0;
+}
+
 static void reload_conf(struct daemon *d)
 {
 	struct faults faults = { 0 };
@@ -52,6 +68,8 @@ static void reload_conf(struct daemon *d)
 	promises_set_facts(d->promises, &facts);
 	if (promises_limit_actions(d->promises, conf->max_action_starts, 60 * NS_PER_S) < 0)
 		log_err("max_action_starts stays as it was: out of memory");
+	if (reload_records(d, conf) < 0)
+		log_err("records are not kept: out of memory");
 	if (notified_configure(d, conf) < 0)
 		log_err("who is notified stays as it was: out of memory");
 	conf_free(old);

@@ -72,7 +72,7 @@ bool cli_has(const struct cli *cli, int id);
 const char *cli_value(const struct cli *cli, int id); /* the last one given; NULL: not given */
 /* A duration in ns, of at most a year; a bare number is seconds. Untouched when not given. */
 int cli_duration(const struct cli *cli, int id, int64_t *ret_ns);
-/* A time, wall ns: 10m (ago), 18:00, a date, RFC 3339. Untouched when not given. when.c */
+/* A time, wall ns: 10m (ago), 18:00, a date, RFC 3339. Untouched when not given. */
 int cli_time(const struct cli *cli, int id, int64_t *ret_time);
 int cli_number(const struct cli *cli, int id, uint64_t *ret_number); /* from 1 */
 
@@ -99,6 +99,7 @@ int cmd_watch(struct cli *cli);
 int cmd_top(struct cli *cli);
 int cmd_promises(struct cli *cli);
 int cmd_explain(struct cli *cli);
+int cmd_log(struct cli *cli);
 int cmd_replay(struct cli *cli);
 int cmd_plugins(struct cli *cli);
 int cmd_cost(struct cli *cli);

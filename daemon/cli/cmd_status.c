@@ -39,6 +39,8 @@ json_t *status_json(const Control__Status *s)
 	json_object_set_new(o, "families", json_u64(s->families));
 	json_object_set_new(o, "series", json_u64(s->series));
 	json_object_set_new(o, "records", json_u64(s->records));
+	json_object_set_new(o, "record_store", json_pack("{s:o,s:o,s:o}", "kept", json_u64(s->records_kept), "dropped",
+	                                                 json_u64(s->records_dropped), "size", json_u64((uint64_t)s->records_size)));
 	json_object_set_new(o, "promises", json_pack("{s:o,s:o,s:o}", "kept", json_u64(s->kept), "broken", json_u64(s->broken),
 	                                             "unknown", json_u64(s->unknown)));
 	json_object_set_new(o, "plugins", json_pack("{s:o,s:o}", "running", json_u64(s->plugins_running), "other",
@@ -107,6 +109,10 @@ static void status_print(const struct out *o, const Control__Status *s)
 	line(o, "series", OUT_PLAIN, buf_text(&t));
 	if (s->journal)
 		journal_print(o, s->journal);
+	buf_reset(&t);
+	buf_printf(&t, "%llu kept, %llu dropped, %s on the disk", (unsigned long long)s->records_kept,
+	           (unsigned long long)s->records_dropped, unit_format((double)s->records_size, "B", a, sizeof(a)));
+	line(o, "records", s->records_dropped ? OUT_YELLOW : OUT_PLAIN, buf_text(&t));
 	buf_reset(&t);
 	buf_printf(&t, "%llu connected, %llu cut off, %llu refused, %llu closed for garbage", (unsigned long long)s->clients,
 	           (unsigned long long)s->clients_cut_off, (unsigned long long)s->clients_refused,

@@ -68,6 +68,19 @@ static const struct cli_option silence_options[] = {
 	{ 0, NULL, NULL, NULL, 0 },
 };
 
+static const struct cli_option log_options[] = {
+	{ 0, "since", "TIME", "from then on: 10m, 18:00, \"2026-12-24 18:00\"", LOG_SINCE },
+	{ 0, "until", "TIME", "up to then", LOG_UNTIL },
+	{ 'p', "priority", "NAME", "this and more urgent ones: error, warning, … or 0 to 7", LOG_PRIORITY },
+	{ 'g', "grep", "REGEX", "those whose message matches", LOG_GREP },
+	{ 0, "fields", "K=V[,K=V]", "those with all of these fields", LOG_FIELDS },
+	{ 'n', "last", "N", "so many of the last (50, without --since)", LOG_LAST },
+	{ 'f', "follow", NULL, "and what comes", LOG_FOLLOW },
+	{ 0, "own", NULL, "kith's own records alone", LOG_OWN },
+	{ 0, "system", NULL, "the system's journal alone", LOG_SYSTEM },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+
 const struct cli_command cli_commands[] = {
 	{ "status", "", "What this host's kithd does, and what it costs", NULL, NULL, 0, 0, cmd_status },
 	{ "get", "[PATTERN…]", "The values of series, now or in the past",
@@ -92,6 +105,10 @@ const struct cli_command cli_commands[] = {
 	{ "explain", "PROMISE [PROMISER]", "Why a promise is kept or broken, with the values now, and what would mend it",
 	  "Of several promises of one name the worst is explained. Exit status 1: it is broken, or there is none.", NULL, 1, 2,
 	  cmd_explain },
+	{ "log", "[PATTERN…]", "What was: records of plugins and promises, and the system's journal, in order of time",
+	  "A pattern names subjects (kmsg:*, df:/, service:ssh.service) or promises (room.*). TIME: so long ago, a time of\n"
+	  "day, a date, or RFC 3339. Exit status 1: nothing matched.",
+	  log_options, 0, MANY, cmd_log },
 	{ "plugins", "", "The plugins, and why one does not run", NULL, NULL, 0, 0, cmd_plugins },
 	{ "cost", "", "What each plugin and each promise costs", NULL, NULL, 0, 0, cmd_cost },
 	{ "check", "FILE…", "Checks promise files",

@@ -3,7 +3,7 @@
 _kith()
 {
 	local cur prev command= word words cword
-	local commands="status get watch top promises explain replay plugins cost check ack silence silences help version"
+	local commands="status get watch top promises explain replay log plugins cost check ack silence silences help version"
 	local common="--socket --json --timeout --color --verbose --help --version"
 
 	if declare -F _init_completion > /dev/null; then
@@ -34,7 +34,11 @@ _kith()
 		COMPREPLY=($(compgen -W "auto always never" -- "$cur"))
 		return
 		;;
-	--timeout | --for | --since | --count | -n | --until | --because | --from | --to)
+	--priority | -p)
+		COMPREPLY=($(compgen -W "emergency alert critical error warning notice info debug" -- "$cur"))
+		return
+		;;
+	--timeout | --for | --since | --count | -n | --last | --grep | -g | --fields | --until | --because | --from | --to)
 		return
 		;;
 	esac
@@ -45,6 +49,7 @@ _kith()
 		promises) common+=" --broken --kept --unknown --reliability" ;;
 		check) common+=" --explain" ;;
 		replay) common+=" --since" ;;
+		log) common+=" --since --until --priority --grep --fields --last --follow --own --system" ;;
 		ack) common+=" --until --because --promiser --remove" ;;
 		silence) common+=" --promiser --from --to --for --every --because --remove" ;;
 		esac

@@ -10,6 +10,7 @@ kith_SOURCES = \
 	daemon/cli/cmd_get.c \
 	daemon/cli/cmd_graph.c \
 	daemon/cli/cmd_help.c \
+	daemon/cli/cmd_log.c \
 	daemon/cli/cmd_plugins.c \
 	daemon/cli/cmd_promises.c \
 	daemon/cli/cmd_replay.c \
@@ -29,9 +30,8 @@ kith_SOURCES = \
 	daemon/cli/program.c daemon/cli/program.h \
 	daemon/cli/signals.c daemon/cli/signals.h \
 	daemon/cli/status.h \
-	daemon/cli/when.c \
+	daemon/cli/when.c daemon/cli/when.h \
 	daemon/cli/top.h daemon/cli/top_data.c daemon/cli/top_draw.c
-kith_CPPFLAGS = $(AM_CPPFLAGS) -DKITH_SBINDIR='"$(sbindir)"'
 kith_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
 kith_LDADD = $(LIBKITHCLIENT_LIBS) $(JANSSON_LIBS)
 

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/units.h"
 #include "cli/cli.h"
+#include "cli/when.h"
 
 #define OPTIONS_MAX 32u /* of one command, with those of all */
 
@@ -246,6 +247,16 @@ int cli_duration(const struct cli *cli, int id, int64_t *ret_ns)
 	}
 	*ret_ns = (int64_t)(value * 1e9);
 	return CLI_YES;
+}
+
+int cli_time(const struct cli *cli, int id, int64_t *ret_time)
+{
+	const char *text = cli_value(cli, id);
+
+	if (!text || when_past(text, clock_wall(), ret_time) == 0)
+		return CLI_YES;
+	cli_fail("\"%s\" is no time: say 10m (ago), 18:00, 2026-12-24, \"2026-12-24 18:00\" or RFC 3339", text);
+	return CLI_USAGE;
 }
 
 int cli_number(const struct cli *cli, int id, uint64_t *ret_number)

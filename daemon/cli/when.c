@@ -1,133 +1,118 @@
-/* Times on the command line: 10m (ago), 18:00, 2026-12-24, "2026-12-24 18:00", RFC 3339, @SECONDS */
-#include <math.h>
+#include "cli/when.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/units.h"
-#include "cli/cli.h"
 
-#define YEARS (100 * 366 * 86400.) /* further back nobody looks */
+#define YEARS_MAX (100 * 366 * 86400.)
 
-static bool ago(const char *text, int64_t now, int64_t *ret_time)
+/* "18:00", "18:00:05.25"; *at behind it */
+static bool time_of_day(const char **at, struct tm *tm, int64_t *ns)
 {
-	const char *unit = "";
-	size_t used = 0;
-	double value;
+	int used = 0;
+	double second = 0;
 
-	if (unit_parse(text, strlen(text), &value, &unit, &used) < 0 || text[used] || strcmp(unit, "s") != 0 || !(value >= 0) || value > YEARS)
+	if (sscanf(*at, "%2d:%2d%n", &tm->tm_hour, &tm->tm_min, &used) < 2 || !used)
 		return false;
-	*ret_time = now - (int64_t)(value * 1e9);
-	return true;
-}
+	*at += used;
+	if (**at == ':') {
+		char *end;
 
-/* ".042" behind the seconds; moves *at behind it */
-static int64_t fraction(const char **at)
-{
-	char *end;
-	double value;
-
-	if (**at != '.')
-		return 0;
-	value = strtod(*at, &end);
-	*at = end;
-	return llround(value * 1e9);
-}
-
-/* Z, +01:00, or nothing: then it is local time */
-static bool zone(const char *at, struct tm *tm, time_t *ret_seconds)
-{
-	int hours, minutes, n = 0;
-
-	tm->tm_isdst = -1;
-	if (!*at) {
-		*ret_seconds = mktime(tm);
-		return true;
-	}
-	*ret_seconds = timegm(tm);
-	if ((*at == 'Z' || *at == 'z') && !at[1])
-		return true;
-	if ((*at != '+' && *at != '-') || sscanf(at + 1, "%2d:%2d%n", &hours, &minutes, &n) != 2 || at[1 + n])
-		return false;
-	*ret_seconds -= (*at == '-' ? -60 : 60) * (hours * 60 + minutes);
-	return true;
-}
-
-static bool date(const char *text, int64_t *ret_time)
-{
-	struct tm tm = { 0 };
-	const char *at = strptime(text, "%Y-%m-%d", &tm);
-	time_t seconds;
-	int64_t part = 0;
-
-	if (!at)
-		return false;
-	if (*at == ' ' || *at == 'T' || *at == 't') {
-		const char *clock = strptime(at + 1, "%H:%M:%S", &tm);
-
-		at = clock ? clock : strptime(at + 1, "%H:%M", &tm);
-		if (!at)
+		second = strtod(*at + 1, &end);
+		if (end == *at + 1 || (*at)[1] == '-' || (*at)[1] == '+')
 			return false;
-		part = fraction(&at);
+		*at = end;
 	}
-	if (!zone(at, &tm, &seconds))
+	if (tm->tm_hour < 0 || tm->tm_hour > 24 || tm->tm_min < 0 || tm->tm_min > 59 || !(second >= 0 && second < 61))
 		return false;
-	*ret_time = (int64_t)seconds * NS_PER_S + part;
+	tm->tm_sec = (int)second;
+	*ns = (int64_t)((second - tm->tm_sec) * 1e9);
 	return true;
 }
 
-/* The last time that it was so late */
-static bool time_of_day(const char *text, int64_t now, int64_t *ret_time)
+/* "Z", "+01:00": seconds east of Greenwich; false: neither */
+static bool zone(const char *text, long *ret_east)
+{
+	int hours, minutes, used = 0;
+
+	*ret_east = 0;
+	if (!strcmp(text, "Z") || !strcmp(text, "z"))
+		return true;
+	if ((*text != '+' && *text != '-') || sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) < 2 || text[1 + used])
+		return false;
+	*ret_east = (hours * 3600L + minutes * 60L) * (*text == '-' ? -1 : 1);
+	return true;
+}
+
+static int day(const char *text, const struct tm *today, int64_t *ret_time)
+{
+	struct tm tm = { .tm_isdst = -1 };
+	const char *at = text;
+	int64_t ns = 0;
+	long east;
+	int used = 0;
+
+	if (!strncmp(text, "today", 5) || !strncmp(text, "yesterday", 9)) {
+		tm.tm_year = today->tm_year;
+		tm.tm_mon = today->tm_mon;
+		tm.tm_mday = today->tm_mday - (*text == 'y');
+		at += *text == 'y' ? 9 : 5;
+	} else {
+		if (sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used) < 3 || !used || tm.tm_year < 1970 ||
+		    tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31)
+			return -EINVAL;
+		tm.tm_year -= 1900;
+		tm.tm_mon--;
+		at += used;
+	}
+	if (*at == ' ' || *at == 'T' || *at == 't') {
+		at++;
+		if (!time_of_day(&at, &tm, &ns))
+			return -EINVAL;
+	}
+	if (*at && !zone(at, &east))
+		return -EINVAL;
+	*ret_time = (*at ? timegm(&tm) - east : mktime(&tm)) * NS_PER_S + ns;
+	return 0;
+}
+
+int when_past(const char *text, int64_t now, int64_t *ret_time)
 {
 	time_t seconds = (time_t)(now / NS_PER_S);
-	struct tm tm;
-	const char *at;
-
-	localtime_r(&seconds, &tm);
-	tm.tm_sec = 0;
-	at = strptime(text, "%H:%M:%S", &tm);
-	at = at ? at : strptime(text, "%H:%M", &tm);
-	if (!at || *at)
-		return false;
-	tm.tm_isdst = -1;
-	seconds = mktime(&tm);
-	if ((int64_t)seconds * NS_PER_S > now) {
-		tm.tm_mday--;
-		tm.tm_isdst = -1;
-		seconds = mktime(&tm);
-	}
-	*ret_time = (int64_t)seconds * NS_PER_S;
-	return true;
-}
-
-static bool seconds(const char *text, int64_t *ret_time)
-{
-	char *end;
+	const char *unit, *at = text;
+	struct tm today, tm;
+	int64_t ns = 0;
+	size_t used;
 	double value;
 
-	if (*text != '@')
-		return false;
-	value = strtod(text + 1, &end);
-	if (end == text + 1 || *end || !(fabs(value) < 9e9))
-		return false;
-	*ret_time = llround(value * 1e9);
-	return true;
-}
-
-int cli_time(const struct cli *cli, int id, int64_t *ret_time)
-{
-	const char *text = cli_value(cli, id);
-	int64_t now = clock_wall();
-
-	if (!text)
-		return CLI_YES;
+	if (!localtime_r(&seconds, &today))
+		return -EINVAL;
 	if (!strcmp(text, "now")) {
 		*ret_time = now;
-		return CLI_YES;
+		return 0;
 	}
-	if (ago(text, now, ret_time) || seconds(text, ret_time) || date(text, ret_time) || time_of_day(text, now, ret_time))
-		return CLI_YES;
-	cli_fail("\"%s\" is no time: say 10m (ago), 18:00, 2026-12-24, \"2026-12-24 18:00\" or RFC 3339", text);
-	return CLI_USAGE;
+	if (unit_parse(text, strlen(text), &value, &unit, &used) == 0 && !text[used] && (!*unit || !strcmp(unit, "s")) && value >= 0 &&
+	    value < YEARS_MAX) {
+		*ret_time = now - (int64_t)(value * 1e9);
+		return 0;
+	}
+	tm = today;
+	tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	if (time_of_day(&at, &tm, &ns) && !*at) {
+		*ret_time = mktime(&tm) * NS_PER_S + ns;
+		if (*ret_time > now) {
+			tm.tm_mday--;
+			tm.tm_isdst = -1;
+			*ret_time = mktime(&tm) * NS_PER_S + ns;
+		}
+		return 0;
+	}
+	return day(text, &today, ret_time);
 }

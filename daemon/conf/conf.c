@@ -53,7 +53,7 @@ static bool whole(size_t key)
 
 static void unknown_top(const struct conf_node *n, struct faults *faults)
 {
-	const char *names[N_KEYS + 4] = { 0 };
+	const char *names[N_KEYS + 5] = { 0 };
 	char hint[CONF_SHOW_MAX + 48], shown[CONF_SHOW_MAX];
 
 	for (size_t i = 0; i < N_KEYS; i++)
@@ -62,8 +62,9 @@ static void unknown_top(const struct conf_node *n, struct faults *faults)
 	names[N_KEYS + 1] = "exporter";
 	names[N_KEYS + 2] = "notify";
 	names[N_KEYS + 3] = "journal";
-	if (n->type != CONF_OBJECT || suggest(n->key, strlen(n->key), names + N_KEYS, 4)) {
-		conf_unknown_key(n, "", names, N_KEYS + 4, faults);
+	names[N_KEYS + 4] = "records";
+	if (n->type != CONF_OBJECT || suggest(n->key, strlen(n->key), names + N_KEYS, 5)) {
+		conf_unknown_key(n, "", names, N_KEYS + 5, faults);
 		return;
 	}
 	conf_show(n->key, strlen(n->key), shown);
@@ -80,6 +81,8 @@ static int read_section(struct conf *c, const struct conf_node *n, struct faults
 		return conf_add_notifies(c, n, faults);
 	if (!strcmp(n->key, "journal"))
 		return conf_add_journal(c, n, faults);
+	if (!strcmp(n->key, "records"))
+		return conf_add_records(c, n, faults);
 	for (size_t i = 0; i < N_KEYS; i++)
 		if (!strcmp(n->key, keys[i].name))
 			return 0;
@@ -383,6 +386,8 @@ int conf_load_faulty(const char *path, bool required, struct conf **ret_conf, st
 		for (struct conf_notify *s = c->notifies; s && r_top != -ENOMEM; s = s->next)
 			if (conf_read_notify(s, faults) == -ENOMEM)
 				r_top = -ENOMEM;
+		if (r_top != -ENOMEM && conf_read_records(c, faults) == -ENOMEM)
+			r_top = -ENOMEM;
 		r = r_top == -ENOMEM || r == 0 ? r_top : r;
 	}
 	for (size_t i = 0; i < N_KEYS; i++)
@@ -431,6 +436,7 @@ void conf_free(struct conf *c)
 		c->notifies = next;
 	}
 	conf_journal_clear(&c->journal);
+	conf_node_free(c->records_node);
 	for (size_t i = 0; i < c->n_trees; i++)
 		conf_node_free(c->trees[i]);
 	free(c->trees);

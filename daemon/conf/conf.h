@@ -97,6 +97,9 @@ struct conf {
 	uint32_t max_actions;      /* running at a time, default 8 */
 	uint32_t max_action_starts; /* in a minute, default 60 */
 	bool history;              /* of promises; read at the start alone */
+	bool records;              /* whether records are kept */
+	int64_t records_max_size, records_max_age; /* bytes; ns */
+	struct conf_node *records_node; /* the section; NULL: none */
 	struct conf_plugin *plugins;
 	struct conf_notify *notifies;
 	struct conf_journal journal;

@@ -4,7 +4,7 @@ libkith_a_SOURCES += \
 	daemon/conf/lex.c \
 	daemon/conf/notify.c \
 	daemon/conf/options.c \
-	daemon/conf/parse.c daemon/conf/parse.h \
+	daemon/conf/parse.c daemon/conf/records.c daemon/conf/parse.h \
 	daemon/conf/scalar.c \
 	daemon/conf/section.c \
 	daemon/conf/store.c

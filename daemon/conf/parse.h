@@ -110,6 +110,12 @@ int conf_add_notifies(struct conf *c, const struct conf_node *n, struct faults *
 int conf_read_notify(struct conf_notify *s, struct faults *faults);
 void conf_notify_free(struct conf_notify *s);
 
+/* ---- records.c */
+extern const struct kith_option conf_records_keys[];
+extern const size_t conf_n_records_keys;
+int conf_add_records(struct conf *c, const struct conf_node *n, struct faults *faults); /* as conf_add_sections */
+int conf_read_records(struct conf *c, struct faults *faults);
+
 /* ---- check.c ---------------------------------------------------------------------------------------------------- */
 
 /*

@@ -310,7 +310,7 @@ void control_free(struct control *c)
 	while (c->peers) {
 		struct peer *p = c->peers;
 
-		if (p->subscription || p->answer)
+		if (p->subscription || p->answer || p->relay)
 			peer_say_fault(p, CONTROL__CODE__STOPPING, "kithd is stopping");
 		peer_free(p);
 	}

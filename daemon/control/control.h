@@ -32,6 +32,18 @@ struct control_status {
 	uint64_t rss, anonymous;  /* bytes */
 	uint64_t wakeups;         /* since the start */
 	struct journal *journal;  /* NULL: none */
+	uint64_t records_kept, records_dropped; /* of the record store */
+	int64_t records_size;     /* bytes of its files */
+};
+
+/* A program of kith's that answers a request: kith-log, kith-fold */
+struct control_run {
+	const char *program;   /* its name; the daemon knows where it is */
+	const char *mode;      /* its first argument; NULL: none */
+	int input, output;     /* its standard input and output; they stay the caller's */
+	int64_t timeout;       /* ns; 0: none */
+	void (*ended)(int status, bool timed_out, void *user); /* as waitpid has it; not called after `stop` */
+	void *user;
 };
 
 /* What the daemon tells the server; asked on the loop thread */
@@ -39,6 +51,9 @@ struct control_daemon {
 	void *user;
 	int (*plugin)(size_t index, struct control_plugin *ret_plugin, void *user); /* -ENOENT past the end */
 	void (*status)(struct control_status *ret_status, void *user);
+	/* Starts it, with less CPU than the daemon has. -ENOENT: it is not installed; other -errno. *ret_process is valid until `ended` or `stop`. */
+	int (*run)(const struct control_run *run, void **ret_process, void *user);
+	void (*stop)(void *process, void *user); /* kills it, and its group */
 };
 
 struct control_config {

@@ -17,7 +17,8 @@ libkith_a_SOURCES += \
 	daemon/control/pattern.c daemon/control/pattern.h \
 	daemon/control/peer.c \
 	daemon/control/queue.c daemon/control/queue.h \
-	daemon/control/request.c daemon/control/trail.c \
+	daemon/control/relay.c daemon/control/relay.h \
+	daemon/control/trail.c \
 	daemon/control/quiet.c \
 	daemon/control/request.c \
 	daemon/control/server.h \

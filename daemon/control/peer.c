@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "control/relay.h"
 #include "control/server.h"
 
 #define PEER_READ 4096u         /* bytes a call */
@@ -20,7 +21,7 @@ static bool peer_has_request(const struct peer *p)
 }
 
 /* What it waits for now: nothing is read while an answer goes out, so that no caller can pile up answers. */
-static void peer_wait(struct peer *p)
+void peer_wait(struct peer *p)
 {
 	unsigned events = 0;
 
@@ -28,9 +29,13 @@ static void peer_wait(struct peer *p)
 		loop_fd_set(p->control->loop, p->watch, LOOP_READ);
 		return;
 	}
-	if (p->out.length || p->answer || (!p->closing && peer_has_request(p)))
+	if (p->out.length || p->answer || (!p->relay && !p->closing && peer_has_request(p)))
 		events |= LOOP_WRITE;
-	if (!p->ended && !p->closing && !p->answer && (!p->out.length || p->subscription))
+	/* Nothing more comes of it: its callback closes it. */
+	if (p->ended && !p->relay)
+		events |= LOOP_WRITE;
+	/* While a program answers one read too many does no harm, and tells of a caller that has gone. */
+	if (!p->ended && !p->closing && !p->answer && (p->relay ? !p->in_length : !p->out.length || p->subscription))
 		events |= LOOP_READ;
 	loop_fd_set(p->control->loop, p->watch, events);
 }
@@ -54,6 +59,7 @@ void peer_free(struct peer *p)
 	close(p->fd);
 	watch_stop(p->subscription);
 	answer_free(p->answer);
+	relay_free(p->relay);
 	queue_free(&p->out);
 	free(p->in);
 	if (p->prev)
@@ -68,7 +74,7 @@ void peer_free(struct peer *p)
 
 /* ---- out -------------------------------------------------------------------------------------------------------- */
 
-static void peer_flush(struct peer *p)
+void peer_flush(struct peer *p)
 {
 	int r;
 
@@ -96,6 +102,15 @@ static void peer_queue(struct peer *p, const uint8_t *data, size_t length)
 		log_info("control: a reader that does not keep up is cut off (%zu bytes wait for it)", p->out.length);
 		peer_doom(p);
 	}
+}
+
+void peer_say_bytes(struct peer *p, const uint8_t *frame, size_t length)
+{
+	if (p->doomed || p->closing)
+		return;
+	peer_queue(p, frame, length);
+	peer_flush(p);
+	peer_wait(p);
 }
 
 void peer_say_frame(struct peer *p, bool now)
@@ -290,7 +305,9 @@ static void peer_pump(struct peer *p)
 				;
 			continue;
 		}
-		if (p->closing || !peer_has_request(p))
+		if (p->relay)
+			relay_pump(p);
+		if (p->relay || p->closing || !peer_has_request(p))
 			break;
 		work -= work < PEER_REQUEST_WORK ? work : PEER_REQUEST_WORK;
 		peer_request(p);
@@ -312,7 +329,8 @@ static void peer_cb(int fd, unsigned events, void *user)
 	/* It asked for the end, or there is nobody left who could ask for more. A watch ends with its caller's half. */
 	if (!p->doomed && !p->out.length && p->closing)
 		p->doomed = true;
-	if (!p->doomed && p->ended && (p->subscription || (!p->out.length && !p->answer && !peer_has_request(p))))
+	if (!p->doomed && p->ended && (p->subscription || (p->relay && relay_follows(p->relay)) ||
+	                              (!p->out.length && !p->answer && !p->relay && !peer_has_request(p))))
 		p->doomed = true;
 	if (p->doomed)
 		peer_free(p);

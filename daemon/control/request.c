@@ -2,7 +2,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "control/relay.h"
 #include "control/server.h"
+
+#define RELAY_TIMEOUT (60 * NS_PER_S)
 
 const char *control_host(struct control *c)
 {
@@ -101,6 +105,9 @@ static void say_status(struct peer *p)
 	status.rss = facts.rss;
 	status.anonymous = facts.anonymous;
 	status.wakeups = facts.wakeups;
+	status.records_kept = facts.records_kept;
+	status.records_dropped = facts.records_dropped;
+	status.records_size = facts.records_size;
 	status.clients = c->n_peers;
 	status.clients_cut_off = c->n_cut_off;
 	status.clients_refused = c->n_refused;
@@ -110,6 +117,31 @@ static void say_status(struct peer *p)
 	answer.status = &status;
 	peer_say(p, &answer, false);
 	peer_say_end(p, &end);
+}
+
+static int gather(const void *data, size_t length, void *user)
+{
+	struct buf *b = user;
+
+	buf_append(b, data, length);
+	return b->failed ? -ENOMEM : 0;
+}
+
+/* kith-fold reads the disk; what is in memory is handed to it. */
+static int ask_past(struct peer *p, const Control__Request *request)
+{
+	struct control_status facts = { 0 };
+	struct buf ring = BUF_INIT;
+	int r = 0;
+
+	if (p->control->daemon.status)
+		p->control->daemon.status(&facts, p->control->daemon.user);
+	if (facts.journal)
+		r = journal_snapshot(facts.journal, gather, &ring);
+	if (r == 0)
+		r = relay_start(p, "kith-fold", "--answer", request, ring.data, ring.length, RELAY_TIMEOUT);
+	buf_free(&ring);
+	return r;
 }
 
 /* Answers that fail say so themselves, but for -ENOMEM. */
@@ -142,6 +174,10 @@ void request_handle(struct peer *p, const Control__Request *request)
 		r = quiet_silence(p, request->silence);
 	else if (request->ask_case == CONTROL__REQUEST__ASK_SILENCES)
 		r = answer_silences(p);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_LOG)
+		r = relay_start(p, "kith-log", NULL, request, NULL, 0, request->log->follow ? 0 : RELAY_TIMEOUT);
+	else if (request->ask_case == CONTROL__REQUEST__ASK_HISTORY || request->ask_case == CONTROL__REQUEST__ASK_GRAPH)
+		r = ask_past(p, request);
 	else
 		peer_say_fault(p, CONTROL__CODE__USAGE, "this kithd does not know that request: is kith newer than kithd?");
 	if (r == -ENOMEM)

@@ -27,6 +27,7 @@
 #define CONTROL_ACCEPT_PAUSE NS_PER_S /* after the process ran out of descriptors */
 
 struct answer;
+struct relay;
 struct subscription;
 
 struct peer {
@@ -42,6 +43,7 @@ struct peer {
 	uint8_t *in;   /* NULL unless part of a request is here */
 	size_t in_length, in_size;
 	struct answer *answer;             /* NULL: none is being given */
+	struct relay *relay;               /* NULL: no program answers */
 	struct subscription *subscription; /* NULL: does not watch */
 };
 
@@ -59,7 +61,7 @@ struct control {
 	int fd;
 	struct loop_watch *watch, *retry;
 	struct peer *peers;
-	size_t n_peers;
+	size_t n_peers, n_relays;
 	struct model_observer observer;
 	uint64_t n_cut_off, n_refused, n_garbage;
 	/* The frame made last. A sample's is used again for the next peer that watches it. */
@@ -114,6 +116,11 @@ int quiet_ack(struct peer *p, const Control__AckRequest *request);
 int quiet_silence(struct peer *p, const Control__SilenceRequest *request);
 bool quiet_step(struct peer *p, unsigned *phase, size_t *index); /* one silence, ack or receiver; false: that was all */
 void quiet_fill(const struct control *c, Control__Promise *promise, const struct promise_info *info);
+
+void peer_wait(struct peer *p);  /* what it waits for now is another */
+void peer_flush(struct peer *p); /* sends as much as the socket takes */
+/* Queues a whole frame that somebody else made */
+void peer_say_bytes(struct peer *p, const uint8_t *frame, size_t length);
 
 /* watch.c */
 int watch_start(struct peer *p, const Control__WatchRequest *request);

@@ -390,18 +390,23 @@ int child_start(struct children *all, const struct child_request *request, struc
 {
 	struct child *c = calloc(1, sizeof(*c));
 	int input = -1, ends[2] = { -1, -1 }, r;
+	bool own = !request->files, endless = request->data || request->timeout < 0;
 
 	if (!c)
 		return -ENOMEM;
 	*c = (struct child){ .loop = all->loop, .done = request->done, .ended = request->ended, .data = request->data, .user = request->user };
 	c->keep = request->keep < CHILD_OUTPUT_MAX ? request->keep : CHILD_OUTPUT_MAX;
 	c->started = clock_mono();
-	r = child_input(request, &input);
-	if (r == 0 && c->ended)
+	r = own || request->files[0] < 0 ? child_input(request, &input) : 0;
+	if (r == 0 && own && c->ended)
 		r = pipes_open(c, ends);
-	if (r == 0)
+	if (r == 0 && !own)
+		r = child_spawn(request, request->files[0] < 0 ? input : request->files[0], request->files + 1, &c->pid);
+	else if (r == 0)
 		r = request->user_name ? child_fork(request, input, ends, &c->pid) : child_spawn(request, input, ends, &c->pid);
-	if (r == 0 && !c->data)
+	if (r == 0 && request->nice)
+		setpriority(PRIO_PROCESS, (id_t)c->pid, request->nice);
+	if (r == 0 && !endless)
 		child_limit(c->pid, request->timeout > 0 ? request->timeout : CHILD_TIMEOUT_DEFAULT);
 	for (int i = 0; i < 2; i++)
 		if (ends[i] >= 0)
@@ -417,7 +422,7 @@ int child_start(struct children *all, const struct child_request *request, struc
 		goto fail;
 	}
 	/* Without a timer the child would only be unbounded; it still runs. */
-	r = c->data ? 0 : loop_timer(c->loop, request->timeout > 0 ? request->timeout : CHILD_TIMEOUT_DEFAULT, 0, 10 * NS_PER_MS, child_timeout_cb, c,
+	r = endless ? 0 : loop_timer(c->loop, request->timeout > 0 ? request->timeout : CHILD_TIMEOUT_DEFAULT, 0, 10 * NS_PER_MS, child_timeout_cb, c,
 	               &c->timer);
 	if (r < 0)
 		log_warning("child %d runs without a time limit: %s", (int)c->pid, strerror(-r));

@@ -38,7 +38,9 @@ struct child_request {
 	const char *user_name;   /* as whom, with its groups; NULL: the daemon's. That it cannot be is told on standard error, exit status 127 */
 	const char *input;       /* for standard input, at most 60 KiB; NULL: /dev/null */
 	size_t input_length;
-	int64_t timeout;         /* ns; 0: 60 s */
+	const int *files;        /* three, for standard input, output and error; -1: /dev/null. They stay the caller's. NULL: as said above and below */
+	int nice;                /* how much less CPU it gets than the daemon */
+	int64_t timeout;         /* ns; 0: 60 s; -1: none */
 	child_fn done;           /* or, with what it wrote: */
 	child_output_fn ended;
 	size_t keep;             /* of `ended`: bytes that are kept of each stream, at most CHILD_OUTPUT_MAX; the rest is read and dropped */

@@ -330,6 +330,17 @@ static const struct example bad[] = {
 };
 
 static const struct example loaded[] = {
+	{ "records { max_size = 1KiB; max_ages = 1d }",
+	  "kith.conf:1:22: max_size is 1KiB: the least is 1MiB\n"
+	  "    records { max_size = 1KiB; max_ages = 1d }\n"
+	  "                         ^~~~ write a value from 1MiB to 1TiB\n"
+	  "kith.conf:1:28: unknown key \"max_ages\" of records\n"
+	  "    records { max_size = 1KiB; max_ages = 1d }\n"
+	  "                               ^~~~~~~~ did you mean \"max_age\"?\n" },
+	{ "records = 3",
+	  "kith.conf:1:11: records wants a section, found the number 3\n"
+	  "    records = 3\n"
+	  "              ^ write records { max_size = 64MiB }\n" },
 	{ "notify a { }",
 	  "kith.conf:1:8: notify a: run is missing\n"
 	  "    notify a { }\n"
@@ -515,7 +526,7 @@ static const struct example loaded[] = {
 	  "kith.conf:1:1: unknown key \"colour\"\n"
 	  "    colour = red\n"
 	  "    ^~~~~~ known here: interval, steady_interval, log_level, tags, host, root, socket_group, cpu_budget, attention_budget, "
-	  "max_instances, max_actions, max_action_starts, history, plugin, exporter, notify\n" },
+	  "max_instances, max_actions, max_action_starts, history, plugin, exporter, notify, records\n" },
 	{ "plugin = df",
 	  "kith.conf:1:10: plugin wants a section, found the string \"df\"\n"
 	  "    plugin = df\n"

@@ -304,6 +304,9 @@ static void assert_defaults(const struct conf *c)
 	ck_assert_double_eq(c->attention_budget, 0.5);
 	ck_assert_uint_eq(c->max_instances, 16384);
 	ck_assert_uint_eq(c->max_actions, 8);
+	ck_assert(c->records);
+	ck_assert_int_eq(c->records_max_size, 64 << 20);
+	ck_assert_int_eq(c->records_max_age, INT64_C(30) * 86400 * 1000000000);
 }
 
 START_TEST(test_defaults)
@@ -408,7 +411,7 @@ END_TEST
 static const char *const known[] = { "interval", "steady_interval", "log_level", "tags", "host", "root", "socket_group", "cpu_budget",
 	                             "attention_budget", "max_instances", "max_actions", "max_action_starts",
 	                             "enabled", "isolated", "run", "wait", "repeat", "severity", "promises", "kept", "unknown", "user",
-	                             "timeout" }; /* from `enabled` on of sections alone */
+	                             "timeout", "max_size", "max_age" }; /* from `enabled` on of sections alone */
 
 static char *read_source(const char *name)
 {
@@ -431,7 +434,7 @@ START_TEST(test_example)
 	ck_assert_ptr_null(c->plugins);
 	conf_free(c);
 	for (size_t i = 0; i < N(known); i++) {
-		snprintf(line, sizeof(line), "%s%s = ", i < N(known) - 11 ? "\n#" : "\n#    ", known[i]);
+		snprintf(line, sizeof(line), "%s%s = ", i < N(known) - 13 ? "\n#" : "\n#    ", known[i]);
 		ck_assert_msg(strstr(text, line), "kith.conf.example says nothing of %s", known[i]);
 	}
 	for (const char *p = text; *p; p++)
