@@ -40,3 +40,9 @@ tests_fuzz_fuzz_history_SOURCES = tests/fuzz/fuzz_history.c tests/fuzz/replay_ma
 TESTS += tests/fuzz/fuzz_history
 endif
 EXTRA_DIST += tests/fuzz/history
+
+check_PROGRAMS += tests/unit/test_records
+TESTS += tests/unit/test_records
+tests_unit_test_records_SOURCES = tests/unit/test_records.c tests/unit/records_help.h
+tests_unit_test_records_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_records_LDADD = $(TEST_LIBS)
