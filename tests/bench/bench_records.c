@@ -117,7 +117,7 @@ static long anonymous_kib(void)
 static void fill(const char *folder, const struct lines *l, int64_t size)
 {
 	struct records_config config = { .folder = folder, .max_size = 4 * size };
-	int64_t wall = clock_wall() - 86400 * NS_PER_S, cpu, own = 0, all, settle = 0;
+	int64_t wall = clock_wall() - 86400 * NS_PER_S, cpu, own = 0, all;
 	struct records_counts c = { 0 };
 	char pid[16] = "";
 	struct kith_field fields[] = { { "identifier", "bench" }, { "pid", pid } };
@@ -147,9 +147,7 @@ static void fill(const char *folder, const struct lines *l, int64_t size)
 		}
 		own += clock_thread_cpu() - cpu;
 		rows += 20000;
-		settle -= clock_wall();
 		records_settle(r);
-		settle += clock_wall();
 		records_counts(r, &c);
 	}
 	all = process_cpu() - all;
