@@ -49,3 +49,22 @@ TESTS += tests/unit/test_journal
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
 tests_unit_test_journal_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_journal_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test_records
+TESTS += tests/unit/test_records
+tests_unit_test_records_SOURCES = tests/unit/test_records.c tests/unit/records_help.h
+tests_unit_test_records_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_records_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_records
+tests_fuzz_fuzz_records_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"records"'
+tests_fuzz_fuzz_records_LDADD = $(LIBKITH_LIBS)
+if FUZZER
+tests_fuzz_fuzz_records_SOURCES = tests/fuzz/fuzz_records.c
+tests_fuzz_fuzz_records_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_records_SOURCES = tests/fuzz/fuzz_records.c tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_records
+endif
+EXTRA_DIST += tests/fuzz/records
+dist_man_MANS += daemon/store/kith-records.5 daemon/store/log/kith-log.8

@@ -186,6 +186,7 @@ struct index_entry {
 	int64_t from, to;
 	uint32_t records;
 	uint8_t priorities;
+	uint8_t zero[3]; /* so that entries can be compared as they lie */
 };
 void index_entry_put(uint8_t at[INDEX_ENTRY], const struct index_entry *e);
 void index_entry_get(const uint8_t at[INDEX_ENTRY], struct index_entry *ret_entry);

@@ -17,18 +17,22 @@ static inline uint64_t mix(uint64_t lane, uint64_t word)
 	return turn(lane + word * PRIME_2, 31) * PRIME_1;
 }
 
-/* Four lanes over whole stripes, joined */
+/* Four lanes over whole stripes, joined. In four variables: as an array they are kept in memory, at a tenth of the speed. */
 static uint64_t sum_stripes(const uint8_t *data, size_t length)
 {
-	uint64_t lanes[4] = { PRIME_1 + PRIME_2, PRIME_2, 0, 0 - PRIME_1 }, sum;
+	uint64_t a = PRIME_1 + PRIME_2, b = PRIME_2, c = 0, d = 0 - PRIME_1, sum;
 
-	for (; length >= STRIPE; length -= STRIPE, data += STRIPE)
-		for (unsigned i = 0; i < 4; i++)
-			lanes[i] = mix(lanes[i], le64_at(data + (size_t)8 * i));
-	sum = turn(lanes[0], 1) + turn(lanes[1], 7) + turn(lanes[2], 12) + turn(lanes[3], 18);
-	for (unsigned i = 0; i < 4; i++)
-		sum = (sum ^ mix(0, lanes[i])) * PRIME_1 + PRIME_4;
-	return sum;
+	for (; length >= STRIPE; length -= STRIPE, data += STRIPE) {
+		a = mix(a, le64_at(data));
+		b = mix(b, le64_at(data + 8));
+		c = mix(c, le64_at(data + 16));
+		d = mix(d, le64_at(data + 24));
+	}
+	sum = turn(a, 1) + turn(b, 7) + turn(c, 12) + turn(d, 18);
+	sum = (sum ^ mix(0, a)) * PRIME_1 + PRIME_4;
+	sum = (sum ^ mix(0, b)) * PRIME_1 + PRIME_4;
+	sum = (sum ^ mix(0, c)) * PRIME_1 + PRIME_4;
+	return (sum ^ mix(0, d)) * PRIME_1 + PRIME_4;
 }
 
 uint64_t records_sum(const uint8_t *data, size_t length)

@@ -7,6 +7,7 @@
 #include "store/records_sum.h"
 
 #define WALK_CHUNK 65536 /* bytes that are searched at a time */
+#define WALK_HEAD 4096
 
 int records_pread(const struct records_io *io, int fd, void *data, size_t length, int64_t at)
 {
@@ -160,13 +161,14 @@ static int walk_block(const struct records_io *io, int fd, int64_t size, int64_t
 
 	if (size - at < (int64_t)BLOCK_HEAD)
 		return 0;
-	r = records_pread(io, fd, *data, BLOCK_HEAD, at);
+	/* Most headers are not longer than this: one call for each. */
+	r = records_pread(io, fd, *data, size - at < WALK_HEAD ? (size_t)(size - at) : WALK_HEAD, at);
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
 	if (!block_peek(*data, BLOCK_HEAD, ret_head) || (int64_t)ret_head->header_length + ret_head->data_length > size - at)
 		return 0;
 	r = reserve(data, room, ret_head->header_length);
-	if (r == 0)
+	if (r == 0 && ret_head->header_length > WALK_HEAD)
 		r = records_pread(io, fd, *data, ret_head->header_length, at);
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;

@@ -19,6 +19,7 @@
 #define FILES 16                     /* so many files hold all that may be kept: that much goes at a time */
 #define FILE_MAX (4 << 20)           /* bytes of a file of blocks, a block more or less */
 #define FILE_MIN (64 << 10)
+#define TOGETHER 16                  /* blocks that one fdatasync(2) is for */
 
 /* A run of the thread */
 struct run {
@@ -31,6 +32,12 @@ struct run {
 	int64_t max_size, max_age;
 	bool young;
 	unsigned made, damaged, removed;
+	/* Open files whose blocks are written and may not be on the disk yet: they go when those are. */
+	uint64_t packed[TOGETHER];
+	unsigned n_packed;
+	int64_t synced;              /* where the file of blocks ended at the last sync */
+	uint8_t *data;               /* an open file */
+	size_t size;
 };
 
 void worker_init(struct records_worker *w)
@@ -60,41 +67,79 @@ static int blocks_open(struct run *run, uint64_t number, int flags)
 	if (run->fd < 0)
 		return -errno;
 	run->file = number;
+	run->n_packed = 0;
 	size = lseek(run->fd, 0, SEEK_END);
 	x = size < 0 ? -errno : blocks_map(io, run->fd, size, false, &run->map);
 	/* Of a try that failed and could not be cut off then */
 	if (x == 0 && !run->map.indexed && run->map.end < size && io->truncate(run->fd, run->map.end, io->user) < 0)
 		x = -errno;
+	run->synced = run->map.end;
 	if (x < 0)
 		blocks_close(run);
 	return x;
 }
 
-/* All or nothing */
+/* All or nothing. It may not be on the disk yet: blocks_sync */
 static int blocks_append(struct run *run, const uint8_t *data, size_t length)
 {
 	const struct records_io *io = run->r->io;
 	int x = records_write_all(io, run->fd, data, length);
 
-	if (x == 0 && io->sync(run->fd, io->user) < 0)
-		x = -errno;
-	/* If it cannot be cut off either, that is made up for before the next is added. */
+	/* If it cannot be cut off either, that is made up for when the file is opened next. */
 	if (x < 0 && io->truncate(run->fd, run->map.end, io->user) < 0)
 		blocks_close(run);
 	return x;
 }
 
-/* The index, if it can be had: it is only for speed */
-static void blocks_finish(struct run *run)
+static int open_remove(struct run *run, uint64_t number)
 {
+	const struct records_io *io = run->r->io;
+	char name[FILE_NAME_MAX];
+
+	records_file_name(name, number, true);
+	return io->unlink(run->r->dir, name, io->user) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* What was packed goes to the disk, and its open files go. If it does not go there its blocks are taken back. */
+static int blocks_sync(struct run *run)
+{
+	const struct records_io *io = run->r->io;
+	unsigned n = run->n_packed;
+	int x = 0;
+
+	run->n_packed = 0;
+	if (!n || run->fd < 0)
+		return 0;
+	if (io->sync(run->fd, io->user) < 0) {
+		x = -errno;
+		run->made -= n;
+		if (io->truncate(run->fd, run->synced, io->user) < 0)
+			x = -errno;
+		blocks_close(run);
+		return x;
+	}
+	run->synced = run->map.end;
+	for (unsigned i = 0; i < n; i++) {
+		int y = open_remove(run, run->packed[i]);
+
+		x = x < 0 ? x : y;
+	}
+	return x;
+}
+
+/* The index, if it can be had: it is only for speed */
+static int blocks_finish(struct run *run)
+{
+	int x = blocks_sync(run);
 	uint8_t *index;
 	size_t length;
 
-	if (!run->map.indexed && blocks_map_index(&run->map, &index, &length) == 0) {
+	if (x == 0 && run->fd >= 0 && !run->map.indexed && blocks_map_index(&run->map, &index, &length) == 0) {
 		blocks_append(run, index, length);
 		free(index);
 	}
 	blocks_close(run);
+	return x;
 }
 
 static int64_t file_max(const struct run *run)
@@ -114,8 +159,11 @@ static int blocks_ready(struct run *run, uint64_t number, const struct records_f
 	if (x < 0 && x != -ENOENT)
 		return x;
 	if (run->fd >= 0 && (run->map.indexed || run->map.end >= file_max(run)) &&
-	    !(run->map.n && run->map.entries[run->map.n - 1].sequence >= number))
-		blocks_finish(run);
+	    !(run->map.n && run->map.entries[run->map.n - 1].sequence >= number)) {
+		x = blocks_finish(run);
+		if (x < 0)
+			return x;
+	}
 	if (run->fd >= 0)
 		return 0;
 	return blocks_open(run, number, O_CREAT);
@@ -160,42 +208,65 @@ static int pack_into(struct run *run, const uint8_t *data, size_t length)
 		return x;
 	run->made++;
 	run->damaged += damaged;
-	/* Without memory for it the file is looked through anew for the next. */
-	if (add_entry(run, block) < 0)
+	x = add_entry(run, block);
+	/* Without memory for it: back, and anew the next time. */
+	if (x < 0 && run->r->io->truncate(run->fd, run->map.end, run->r->io->user) < 0)
 		blocks_close(run);
-	return 0;
+	return x;
+}
+
+static int open_read(struct run *run, const char *name, size_t *ret_length)
+{
+	const struct records_io *io = run->r->io;
+	int fd = io->open(run->r->dir, name, O_RDONLY, io->user), x = 0;
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	uint8_t *data;
+
+	if (fd < 0 || size < 0)
+		x = -errno;
+	else if (size > (off_t)OPEN_MAX)
+		x = -EFBIG;
+	if (x == 0 && (size_t)size > run->size) {
+		data = realloc(run->data, (size_t)size);
+		x = data ? 0 : -ENOMEM;
+		run->data = data ? data : run->data;
+		run->size = data ? (size_t)size : run->size;
+	}
+	if (x == 0)
+		x = records_pread(io, fd, run->data, (size_t)size, 0);
+	if (fd >= 0)
+		close(fd);
+	*ret_length = size < 0 ? 0 : (size_t)size;
+	return x;
 }
 
 static int pack_one(struct run *run, const struct records_file *f, const struct records_file *last)
 {
-	const struct records_io *io = run->r->io;
 	char name[FILE_NAME_MAX];
-	uint8_t *data = NULL;
+	unsigned made = run->made;
 	size_t length = 0;
-	int fd, x;
+	int x = blocks_ready(run, f->sequence, last);
 
-	x = blocks_ready(run, f->sequence, last);
 	if (x < 0)
 		return x;
-	records_file_name(name, f->sequence, true);
 	/* When it is a block already, its file only could not be removed. */
-	if (!run->map.n || run->map.entries[run->map.n - 1].sequence < f->sequence) {
-		fd = io->open(run->r->dir, name, O_RDONLY, io->user);
-		if (fd < 0)
-			return errno == ENOENT ? 0 : -errno;
-		x = records_read_all(io, fd, OPEN_MAX, &data, &length);
-		close(fd);
-		if (x == 0)
-			x = pack_into(run, data, length);
-		free(data);
-		if (x == -EFBIG) {
-			run->damaged++;
-			x = 0;
-		}
-		if (x < 0)
-			return x;
+	if (run->map.n && run->map.entries[run->map.n - 1].sequence >= f->sequence)
+		return open_remove(run, f->sequence);
+	records_file_name(name, f->sequence, true);
+	x = open_read(run, name, &length);
+	if (x == 0)
+		x = pack_into(run, run->data, length);
+	if (x == -ENOENT)
+		return 0;
+	if (x == -EFBIG || x == -EBADMSG) {
+		run->damaged++;
+		x = 0;
 	}
-	return io->unlink(run->r->dir, name, io->user) < 0 && errno != ENOENT ? -errno : 0;
+	if (x == 0 && run->made == made)
+		return open_remove(run, f->sequence);
+	if (x == 0)
+		run->packed[run->n_packed++] = f->sequence;
+	return x == 0 && run->n_packed == TOGETHER ? blocks_sync(run) : x;
 }
 
 static bool stopped(struct run *run)
@@ -220,6 +291,12 @@ static int pack_all(struct run *run)
 	for (size_t i = 0; x == 0 && i < n && !stopped(run); i++)
 		if (files[i].open && files[i].sequence < run->limit)
 			x = pack_one(run, &files[i], last);
+	/* Also of those before one that failed */
+	if (run->n_packed) {
+		int y = blocks_sync(run);
+
+		x = x < 0 ? x : y;
+	}
 	free(files);
 	return x;
 }
@@ -246,8 +323,6 @@ static int trim(struct run *run, int64_t *ret_size)
 		/* The open file's records are younger than all others. */
 		if ((files[i].open && files[i].sequence >= run->limit) || (!old && size <= run->max_size - room))
 			continue;
-		if (!files[i].open && run->fd >= 0 && run->file == files[i].sequence)
-			blocks_close(run);
 		records_file_name(name, files[i].sequence, files[i].open);
 		if (io->unlink(run->r->dir, name, io->user) < 0) {
 			x = -errno;
@@ -270,6 +345,8 @@ static void run_once(struct run *run)
 	int x, y;
 
 	x = pack_all(run);
+	/* Somebody may change what is there before the next run. */
+	blocks_close(run);
 	y = trim(run, &size);
 	pthread_mutex_lock(&w->lock);
 	w->blocks += run->made;
@@ -306,13 +383,12 @@ static void *worker_main(void *user)
 
 	/* Of this thread alone, as Linux has it: nobody waits for a block. */
 	setpriority(PRIO_PROCESS, 0, NICE);
-	while (run_next(&run)) {
+	while (run_next(&run))
 		run_once(&run);
-		packer_free(run.packer);
-		run.packer = NULL;
-		blocks_close(&run);
-		malloc_trim(0);
-	}
+	packer_free(run.packer);
+	blocks_close(&run);
+	free(run.data);
+	malloc_trim(0);
 	return NULL;
 }
 

@@ -37,3 +37,15 @@ bench-sources: all
 	$(RUN_BENCH) --sources-only $(BENCH_ARGS)
 endif
 .PHONY: bench bench-promises bench-sources
+
+# The record store: `make bench-records`, RECORDS_ARGS="--mib 8" for a short run
+EXTRA_PROGRAMS += tests/bench/bench_records
+CLEANFILES += tests/bench/bench_records
+tests_bench_bench_records_SOURCES = tests/bench/bench_records.c
+tests_bench_bench_records_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_bench_bench_records_LDADD = $(LIBKITH_LIBS)
+RECORDS_ARGS =
+bench-records: all
+	$(MAKE) $(AM_MAKEFLAGS) tests/bench/bench_records
+	./tests/bench/bench_records $(RECORDS_ARGS) ./kith-log
+.PHONY: bench-records

@@ -23,6 +23,8 @@ MAY = {
     "control": ["base", "loop", "model", "promises", "store"],
     "cli": ["base", "daemon/control/client.h", "daemon/control/control.pb-c.h"],
     "store": ["base", "model", "plugins/plugin.h"],
+    # kith-log, a program of its own that answers a request
+    "store/log": ["base", "store", "daemon/control/control.pb-c.h", "daemon/control/frame.h", "daemon/control/pattern.h", "promises/regex.h"],
     "plugin": ["plugins/plugin.h", "plugins/sources"],
     "exporter": ["plugins/plugin.h", "plugins/sources"],
 }
@@ -34,7 +36,9 @@ FEW = [
     (r"jansson\.h", ["cli"]),
     (r"(google/protobuf-c/|protobuf-c/).*", ["control"]),
     (r"dlfcn\.h", ["host"]),
-    (r"pthread\.h", ["host"]),
+    (r"pthread\.h", ["host", "store", "store/log"]),
+    (r"zstd\.h", ["store"]),
+    (r"systemd/sd-journal\.h", ["store/log"]),
 ]
 EXCEPT = {
     "daemon/host/needs.c": ["linux/netlink.h"],  # the numbers of protocols that a plugin may need
@@ -64,6 +68,8 @@ def module_of(path):
     parts = path.split("/")
     if parts[0] == "promises":
         return "promises"
+    if path.startswith("daemon/store/log/"):
+        return "store/log"
     if parts[0] == "daemon":
         return parts[1] if len(parts) > 2 else "main"
     if path.startswith("plugins/sources/"):
@@ -138,7 +144,7 @@ with suite.check("libraries that are the affair of one: libev, netlink, librrd, 
 with suite.check("kithd is linked against what it needs alone: no librrd, nothing of kith's"):
     out = subprocess.run(["readelf", "-d", KITHD], capture_output=True, text=True, check=True).stdout
     needed = re.findall(r"\(NEEDED\).*\[(.*?)\]", out)
-    wanted = r"lib(ev|protobuf-c|nl-3|tre|m|c|asan|ubsan|gcc_s|dl|pthread)\.so.*|ld-linux.*"
+    wanted = r"lib(ev|protobuf-c|nl-3|tre|zstd|m|c|asan|ubsan|gcc_s|dl|pthread)\.so.*|ld-linux.*"
     none_of([lib for lib in needed if not re.fullmatch(wanted, lib)])
     assert any(lib.startswith("libev.") for lib in needed), needed
 

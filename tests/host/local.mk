@@ -6,6 +6,7 @@ HOST_TESTS = \
 	tests/host/test_language.py \
 	tests/host/test_notices.py \
 	tests/host/test_promised.py \
+	tests/host/test_records.py \
 	tests/host/test_refused.py \
 	tests/host/test_reload.py \
 	tests/host/test_start.py \
@@ -104,3 +105,8 @@ tests_host_plugins_odd_needs_unknown_so_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DODD_NAME
 tests_host_plugins_odd_needs_unknown_so_CFLAGS = $(PLUGIN_CFLAGS)
 tests_host_plugins_odd_needs_unknown_so_LDFLAGS = $(SO_LINK)
 tests_host_plugins_odd_needs_unknown_so_LDADD =
+
+# Feeds a record store until it is killed
+check_PROGRAMS += tests/host/records_feed
+tests_host_records_feed_SOURCES = tests/host/records_feed.c
+tests_host_records_feed_LDADD = $(LIBKITH_LIBS)

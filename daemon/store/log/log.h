@@ -34,6 +34,7 @@
 struct literal {
 	char text[LITERAL_MAX + 1];
 	size_t length; /* 0: nothing is known */
+	size_t rare;   /* which of its bytes is the rarest in logs: that one is searched for */
 	uint64_t words[QUERY_WORDS];
 	size_t n_words;
 };
@@ -64,6 +65,8 @@ void query_free(struct query *q);
 bool query_block(const struct query *q, const struct block_head *h);
 bool query_words(const struct query *q, const struct block_head *h);
 bool query_message(const struct query *q, const char *message);
+/* Where the literal comes first; `end`: nowhere */
+const char *query_find(const struct literal *l, const char *at, const char *end);
 bool query_fields(const struct query *q, const struct record_row *row);
 /* `promise`: the name of one, if it is of a transition; or NULL */
 bool query_subject(const struct query *q, const char *subject, const char *promise);

@@ -161,6 +161,31 @@ static bool gather_branch(const char **at, struct literal *ret_literal, bool *re
 	return true;
 }
 
+/* How common a byte is in logs: what is none of these is rare. */
+static size_t commonness(char c)
+{
+	static const char common[] = "zqjxkvbywgfmupcldhrsniotaeETAOINSR:-./=0123456789 ";
+	const char *at = strchr(common, c);
+
+	return at && c ? 1 + (size_t)(at - common) : 0;
+}
+
+/* Libc's memmem looks at each place, its memchr at many at once: the rarest byte is searched for, then the rest is compared. */
+const char *query_find(const struct literal *l, const char *at, const char *end)
+{
+	while (at + l->length <= end) {
+		const char *hit = memchr(at + l->rare, l->text[l->rare], (size_t)(end - at) - l->length + 1);
+
+		if (!hit)
+			break;
+		at = hit - l->rare;
+		if (!memcmp(at, l->text, l->length))
+			return at;
+		at++;
+	}
+	return end;
+}
+
 /* What a message has in it that the expression matches, if that can be told */
 static void query_literals(struct query *q, const char *pattern)
 {
@@ -172,6 +197,11 @@ static void query_literals(struct query *q, const char *pattern)
 		    !q->literals[q->n_literals].length) {
 			q->n_literals = 0;
 			return;
+		}
+		for (size_t i = 0; i < q->literals[q->n_literals].length; i++) {
+			struct literal *l = &q->literals[q->n_literals];
+
+			l->rare = commonness(l->text[i]) < commonness(l->text[l->rare]) ? i : l->rare;
 		}
 		q->n_literals++;
 	} while (*at++ == '|');

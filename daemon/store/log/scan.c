@@ -226,10 +226,8 @@ static const char *hits_next(struct hits *h, const char *at)
 	for (size_t i = 0; i < h->query->n_literals; i++) {
 		const struct literal *l = &h->query->literals[i];
 
-		if (!h->looked || h->next[i] < at) {
-			h->next[i] = memmem(at, (size_t)(h->end - at), l->text, l->length);
-			h->next[i] = h->next[i] ? h->next[i] : h->end;
-		}
+		if (!h->looked || h->next[i] < at)
+			h->next[i] = query_find(l, at, h->end);
 		nearest = h->next[i] < nearest ? h->next[i] : nearest;
 	}
 	h->looked = true;
