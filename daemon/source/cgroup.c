@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -428,6 +427,24 @@ static void readable(int fd, unsigned events, void *user)
 	busy_end(c);
 }
 
+/* It is gone. Or it was removed and made again while nobody heard: the watches are the old one's, and tell nothing any more. */
+static bool node_stale(struct cgroup_node *node)
+{
+	struct cgroup_reader *c = node->reader;
+	struct cgroup_watch *other;
+	int wd;
+
+	if (!*node->path)
+		return false;
+	wd = inotify_add_watch(c->fd, cgroup_path(c, node, ""), MASK_DIR);
+	if (wd == node->watches[WATCH_DIR].wd)
+		return false;
+	HASH_FIND_INT(c->watches, &wd, other);
+	if (wd >= 0 && !other)
+		inotify_rm_watch(c->fd, wd);
+	return true;
+}
+
 /* Everything is looked at; what has changed is told as if it had been announced */
 static void resync(struct cgroup_reader *c)
 {
@@ -439,11 +456,9 @@ static void resync(struct cgroup_reader *c)
 		if (!c->trees[i].at)
 			continue;
 		HASH_ITER(hh, c->trees[i].nodes, node, next) {
-			struct stat st;
-
 			if (c->closed)
 				return;
-			if (*node->path && stat(cgroup_path(c, node, ""), &st) < 0)
+			if (node_stale(node))
 				node_remove(node);
 		}
 		for (node = c->closed ? NULL : c->trees[i].nodes; node && !c->closed; node = node->hh.next) {

@@ -17,8 +17,10 @@
 
 #define MASK_ALWAYS (IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 #define MASK_APPEAR (IN_CREATE | IN_MOVED_TO)
+#define WAY_MAX 64 /* directories and symbolic links on the way to a directory */
+#define LINKS_MAX 40 /* as the kernel has it */
 
-/* One watched directory. Two paths of one directory share a kernel watch. */
+/* One watched directory, or symbolic link on the way to one. Two paths of one directory share a kernel watch. */
 struct watch {
 	struct watch *next;
 	int wd;
@@ -33,6 +35,9 @@ struct file_sub {
 	char *name;        /* of the file in it; NULL: all entries */
 	uint32_t events;
 	struct watch *watch; /* NULL: nothing could be watched, not even the root */
+	struct watch **way;  /* of what leads to it */
+	size_t n_way;
+	struct watch *appear; /* one of them: where what is missing is to appear, if a link leads there */
 	size_t covered;    /* how much of `dir` the watch stands for: all of it, or an ancestor while it is missing */
 	bool dead;
 };
@@ -64,7 +69,7 @@ static void watch_unuse(struct file_source *s, struct watch *w)
 
 static int watch_use(struct file_source *s, const char *path, uint32_t mask, struct watch **ret_watch)
 {
-	int wd = inotify_add_watch(s->fd, path, mask | MASK_ALWAYS | IN_MASK_ADD);
+	int wd = inotify_add_watch(s->fd, path, mask | IN_MASK_ADD);
 	struct watch *w = s->watches;
 
 	if (wd < 0)
@@ -125,13 +130,108 @@ static int sub_watch(struct file_source *s, struct file_sub *sub, size_t covered
 	path[covered] = '\0';
 	if (covered == 0)
 		memcpy(path, "/", 2);
-	r = watch_use(s, path, whole ? mask_of(sub->events) : MASK_APPEAR, &w);
+	r = watch_use(s, path, (whole ? mask_of(sub->events) : MASK_APPEAR) | MASK_ALWAYS, &w);
 	if (r < 0)
 		return r;
 	watch_unuse(s, sub->watch);
 	sub->watch = w;
 	sub->covered = covered;
 	return 0;
+}
+
+static void way_forget(struct file_source *s, struct file_sub *sub)
+{
+	for (size_t i = 0; i < sub->n_way; i++)
+		watch_unuse(s, sub->way[i]);
+	free(sub->way);
+	sub->way = NULL;
+	sub->appear = NULL;
+	sub->n_way = 0;
+}
+
+/* A symbolic link at the end of `path`, of `length` bytes: what it leads to, with `rest` behind it, is to be walked next. -ENOTDIR: it is none */
+static int link_enter(char path[PATH_MAX], size_t *length, char rest[PATH_MAX])
+{
+	char to[PATH_MAX];
+	ssize_t n = readlink(path, to, sizeof(to));
+	size_t left = strlen(rest);
+
+	if (n < 0 || (size_t)n + left + 2 > PATH_MAX)
+		return -ENOTDIR;
+	memmove(rest + n + 1, rest, left + 1);
+	memcpy(rest, to, (size_t)n);
+	rest[n] = '/';
+	while (*to != '/' && *length && path[*length - 1] != '/')
+		--*length;
+	*length = *to == '/' || !*length ? 0 : *length - 1;
+	path[*length] = '\0';
+	return 0;
+}
+
+/* The first component of `rest` moves to the end of `path`. False: none is left, or it is too long */
+static bool component_enter(char path[PATH_MAX], size_t *length, char rest[PATH_MAX])
+{
+	size_t skip = strspn(rest, "/"), n = strcspn(rest + skip, "/");
+	const char *name = rest + skip;
+
+	if (!n || *length + n + 2 > PATH_MAX)
+		return false;
+	if (n == 2 && !memcmp(name, "..", 2)) {
+		while (*length && path[--*length] != '/')
+			;
+	} else if (n != 1 || *name != '.') {
+		path[(*length)++] = '/';
+		memcpy(path + *length, name, n);
+		*length += n;
+	}
+	path[*length] = '\0';
+	memmove(rest, name + n, strlen(name + n) + 1);
+	return true;
+}
+
+/*
+ * The kernel tells a directory's watch of its own renaming alone. So the directories above it are asked for theirs too, and symbolic links on the way, which are
+ * replaced to lead to another one. Where the way ends, as something is missing, is watched for that: a link may lead there. What may not be watched is left out.
+ */
+static void way_watch(struct file_source *s, struct file_sub *sub)
+{
+	char path[PATH_MAX] = "", rest[PATH_MAX];
+	struct watch *found[WAY_MAX + 1], *appear = NULL;
+	size_t length = 0, n = 0;
+	int links = 0, r = 0;
+
+	strcpy(rest, sub->dir);
+	while (n < WAY_MAX && links <= LINKS_MAX && r != -ENOENT && component_enter(path, &length, rest)) {
+		struct watch *w = NULL;
+
+		r = length ? watch_use(s, path, IN_DELETE_SELF | IN_MOVE_SELF | IN_DONT_FOLLOW, &w) : 0;
+		if (w)
+			found[n++] = w;
+		links += link_enter(path, &length, rest) == 0;
+	}
+	if (r == -ENOENT) {
+		*strrchr(path, '/') = '\0';
+		if (watch_use(s, *path ? path : "/", MASK_APPEAR | MASK_ALWAYS, &appear) == 0)
+			found[n++] = appear;
+	}
+	/* The new ones before the old ones go: what both have stays watched */
+	way_forget(s, sub);
+	sub->way = n ? malloc(n * sizeof(struct watch *)) : NULL;
+	for (size_t i = 0; i < n && !sub->way; i++)
+		watch_unuse(s, found[i]);
+	if (!sub->way)
+		return;
+	memcpy(sub->way, found, n * sizeof(struct watch *));
+	sub->n_way = n;
+	sub->appear = links ? appear : NULL;
+}
+
+static bool sub_needs(const struct file_sub *sub, const struct watch *w)
+{
+	for (size_t i = 0; i < sub->n_way; i++)
+		if (sub->way[i] == w)
+			return true;
+	return sub->watch == w;
 }
 
 /* Is there now more of the directory than is covered? */
@@ -160,6 +260,8 @@ static int sub_resolve(struct file_source *s, struct file_sub *sub)
 			while (covered > 0 && sub->dir[--covered] != '/')
 				;
 		}
+		if (r == 0)
+			way_watch(s, sub);
 		if (r < 0 || sub_attached(sub) || !sub_can_descend(sub))
 			return r;
 	}
@@ -232,7 +334,7 @@ static void sub_move(struct file_source *s, struct file_sub *sub, bool was_attac
 		sub_tell_present(sub);
 }
 
-static void sub_event(struct file_source *s, struct file_sub *sub, const struct inotify_event *e)
+static void sub_event(struct file_source *s, struct file_sub *sub, const struct watch *w, const struct inotify_event *e)
 {
 	const char *name = e->len ? e->name : "", *next;
 	size_t length;
@@ -240,7 +342,7 @@ static void sub_event(struct file_source *s, struct file_sub *sub, const struct 
 	if (!sub_attached(sub)) {
 		next = sub->dir + sub->covered + 1;
 		length = strcspn(next, "/");
-		if ((e->mask & MASK_APPEAR) && strlen(name) == length && !memcmp(name, next, length))
+		if ((e->mask & MASK_APPEAR) && (w == sub->appear || (strlen(name) == length && !memcmp(name, next, length))))
 			sub_move(s, sub, false);
 		return;
 	}
@@ -259,7 +361,7 @@ static void sub_event(struct file_source *s, struct file_sub *sub, const struct 
 		sub_tell(sub, KITH_FILE_ATTR, name);
 }
 
-/* The watched directory itself is gone: deleted, renamed away, its file system unmounted */
+/* The watched directory itself is gone: deleted, renamed away, its file system unmounted; or something on the way to it */
 static void watch_gone(struct file_source *s, struct watch *w, uint32_t mask)
 {
 	/*
@@ -272,10 +374,12 @@ static void watch_gone(struct file_source *s, struct watch *w, uint32_t mask)
 	for (struct file_sub *sub = s->subs; sub; sub = sub->next) {
 		bool attached = sub_attached(sub);
 
-		if (sub->dead || sub->watch != w)
+		if (sub->dead || !sub_needs(sub, w))
 			continue;
-		sub->watch = NULL;
-		w->users--;
+		if (sub->watch == w) {
+			sub->watch = NULL;
+			w->users--;
+		}
 		sub_move(s, sub, attached);
 	}
 	watch_unuse(s, w);
@@ -312,14 +416,15 @@ static void source_event(struct file_source *s, const struct inotify_event *e)
 	}
 	w->users++; /* stays while subscribers move away from it */
 	for (struct file_sub *sub = s->subs; sub; sub = sub->next)
-		if (!sub->dead && sub->watch == w)
-			sub_event(s, sub, e);
+		if (!sub->dead && (sub->watch == w || sub->appear == w))
+			sub_event(s, sub, w, e);
 	watch_unuse(s, w);
 }
 
 static void sub_free(struct file_source *s, struct file_sub *sub)
 {
 	watch_unuse(s, sub->watch);
+	way_forget(s, sub);
 	free(sub->path);
 	free(sub->dir);
 	free(sub->name);

@@ -11,7 +11,8 @@
 #include "source/netlink.h"
 #include "source/rtnetlink.h"
 
-#define GROUPS 2
+#define GROUPS 3
+#define NEXTHOPS 2 /* the group of routes that no program filters: it has other messages, and few */
 
 union event {
 	struct kith_link_event link;
@@ -45,7 +46,7 @@ struct rt_reader {
 static const uint32_t groups[][GROUPS] = {
 	[RT_LINK] = { RTNLGRP_LINK, 0 },
 	[RT_ADDRESS] = { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR },
-	[RT_ROUTE] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE },
+	[RT_ROUTE] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, [NEXTHOPS] = RTNLGRP_NEXTHOP },
 	[RT_RULE] = { RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE },
 	[RT_NEIGHBOUR] = { RTNLGRP_NEIGH, 0 },
 };
@@ -117,7 +118,7 @@ static int filters_apply(struct rt_reader *x)
 	int n = program ? program_make(x, program) : -ENOMEM, r = n < 0 ? n : 0;
 
 	for (int i = 0; i < GROUPS && r == 0; i++)
-		if (x->subs[i])
+		if (x->subs[i] && i != NEXTHOPS)
 			r = netlink_filter(x->subs[i], program, (size_t)n);
 	free(program);
 	return r;
@@ -128,7 +129,7 @@ static bool route_accepts(const void *own, const void *event)
 	const struct kith_route_event *e = event;
 	const struct rt_filter *f = own;
 
-	return !f->given || !(f->is.route.flags & KITH_ROUTE_DEFAULT) || (e->prefix == 0 && e->table == RT_TABLE_MAIN);
+	return !f->given || !(f->is.route.flags & KITH_ROUTE_DEFAULT) || !e->family || (e->prefix == 0 && e->table == RT_TABLE_MAIN);
 }
 
 static bool neighbour_accepts(const void *own, const void *event)
@@ -170,10 +171,14 @@ static int sockets_open(struct rt_reader *x)
 	struct netlink_listener listener = { x, on_message, on_lost, false };
 	int r = 0;
 
-	for (int i = 0; i < GROUPS && r == 0; i++)
+	for (int i = 0; i < GROUPS && r == 0; i++) {
 		if (groups[x->what][i] && !x->subs[i])
 			r = is_filtered(x->what) ? netlink_subscribe_own(x->netlink, NETLINK_ROUTE, groups[x->what][i], &listener, &x->subs[i])
 			                         : netlink_subscribe(x->netlink, NETLINK_ROUTE, groups[x->what][i], &listener, &x->subs[i]);
+		/* A kernel before 5.3 has no such objects */
+		if (r == -EINVAL && i == NEXTHOPS)
+			r = 0;
+	}
 	return r;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/fib_rules.h>
 #include <linux/neighbour.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <stdbool.h>
 #include <string.h>
@@ -120,15 +121,19 @@ int rtnetlink_address(const void *message, size_t length, struct kith_address_ev
 	e.prefix = body.ifa_prefixlen;
 	while ((r = attribute_next(&a)) > 0) {
 		/* On a point-to-point link IFA_ADDRESS is the other end and IFA_LOCAL our own */
-		if (a.type != IFA_LOCAL && (a.type != IFA_ADDRESS || local))
+		if (a.type != IFA_LOCAL && a.type != IFA_ADDRESS)
 			continue;
-		if (attribute_copy(&a, e.bytes, size) < 0)
+		if (attribute_copy(&a, a.type == IFA_LOCAL ? e.bytes : e.peer, size) < 0)
 			return -EBADMSG;
-		local = a.type == IFA_LOCAL;
+		local |= a.type == IFA_LOCAL;
 		any = true;
 	}
 	if (r < 0 || !any)
 		return -EBADMSG;
+	if (!local)
+		memcpy(e.bytes, e.peer, sizeof(e.bytes));
+	if (!memcmp(e.bytes, e.peer, sizeof(e.bytes)))
+		memset(e.peer, 0, sizeof(e.peer));
 	*ret = e;
 	return 1;
 }
@@ -198,6 +203,10 @@ static int route_attribute(const struct attributes *a, struct kith_route_event *
 		return attribute_copy(a, &e->metric, sizeof(e->metric));
 	case RTA_OIF:
 		return attribute_copy(a, &one->index, sizeof(one->index));
+	case RTA_PREFSRC:
+		return attribute_copy(a, e->source, address_size(e->family));
+	case RTA_NH_ID:
+		return attribute_copy(a, &e->nexthop, sizeof(e->nexthop));
 	case RTA_GATEWAY:
 	case RTA_VIA:
 		return hop_gateway(a, e->family, one);
@@ -205,6 +214,22 @@ static int route_attribute(const struct attributes *a, struct kith_route_event *
 		return route_multipath(a, e);
 	}
 	return 0;
+}
+
+/* Routes of many tables may go this way: which ones, they say themselves. */
+static int route_nexthop(const void *message, size_t length, bool removed, struct kith_route_event *ret)
+{
+	struct kith_route_event e = { .size = sizeof(e), .removed = removed };
+	struct attributes a;
+	struct nhmsg body;
+	int r = message_open(message, length, &body, sizeof(body), &a);
+
+	while (r == 0 && (r = attribute_next(&a)) > 0)
+		r = a.type == NHA_ID ? attribute_copy(&a, &e.nexthop, sizeof(e.nexthop)) : 0;
+	if (r < 0 || !e.nexthop)
+		return -EBADMSG;
+	*ret = e;
+	return 1;
 }
 
 int rtnetlink_route(const void *message, size_t length, struct kith_route_event *ret)
@@ -217,6 +242,8 @@ int rtnetlink_route(const void *message, size_t length, struct kith_route_event 
 
 	if (type < 0)
 		return -EBADMSG;
+	if (type == RTM_NEWNEXTHOP || type == RTM_DELNEXTHOP)
+		return route_nexthop(message, length, type == RTM_DELNEXTHOP, ret);
 	if (type != RTM_NEWROUTE && type != RTM_DELROUTE)
 		return 0;
 	r = message_open(message, length, &body, sizeof(body), &a);

@@ -13,6 +13,7 @@
 #define TYPES_MAX 128
 #define SERIES_MAX 4096
 #define STALE 3 /* intervals without a value, as kithd has it of what is sampled */
+#define INTERVAL_MAX (INT64_C(1000) * 86400 * 1000000000) /* ns */
 #define TYPES_DB_MAX (1 << 20)
 #define NAME_SIZE 256
 
@@ -287,7 +288,8 @@ int values_put(struct values *v, const void *owner, const struct put_id *id, int
 	if (r < 0)
 		return r;
 	s->owner = owner;
-	s->due = v->h->now(v->h) + STALE * interval;
+	/* The longest interval that can be written is centuries. */
+	s->due = v->h->now(v->h) + STALE * (interval < INTERVAL_MAX ? interval : INTERVAL_MAX);
 	for (size_t k = 0; k < put->n; k++) {
 		double value = put->values[k];
 		int done;

@@ -78,6 +78,7 @@ struct address {
 	bool seen; /* in this resync */
 	bool told; /* a record said it, or need not */
 	uint8_t bytes[16];
+	uint8_t peer[4]; /* of IPv4: the same address with another end is another one */
 };
 
 struct link {
@@ -108,6 +109,8 @@ enum { ROUTE_STATE, ROUTE_GATEWAY, ROUTE_ROUTES, ROUTE_METRIC, N_ROUTE_METRICS }
 
 struct default_route {
 	uint32_t metric, n_hops;
+	uint32_t nexthop;   /* 0: none */
+	uint8_t source[16]; /* zeros: any */
 	struct kith_route_hop hops[KITH_ROUTE_HOPS];
 };
 
@@ -182,6 +185,7 @@ void links_free(struct interface *p);
 
 /* The links and addresses that default routes and neighbours stand on have changed. `l`: this one; it may be about to go */
 void routes_link_changed(struct interface *p, const struct link *l);
+void routes_address_gone(struct interface *p, const struct kith_address_event *e);
 int routes_look(struct interface *p); /* dumps the default routes and puts what has changed */
 void routes_gateway_changed(struct interface *p);
 int routes_start(struct interface *p);

@@ -336,7 +336,8 @@ static struct address *address_find(const struct link *l, const struct kith_addr
 	for (uint32_t i = 0; i < l->n_addresses; i++) {
 		struct address *a = &l->addresses[i];
 
-		if (a->family == e->family && a->prefix == e->prefix && !memcmp(a->bytes, e->bytes, sizeof(a->bytes)))
+		if (a->family == e->family && a->prefix == e->prefix && !memcmp(a->bytes, e->bytes, sizeof(a->bytes)) &&
+		    (a->family != AF_INET || !memcmp(a->peer, e->peer, sizeof(a->peer))))
 			return a;
 	}
 	return NULL;
@@ -362,6 +363,7 @@ static int address_add(struct interface *p, struct link *l, const struct kith_ad
 		l->size_addresses = size;
 	}
 	l->addresses[l->n_addresses] = (struct address){ .family = m->family, .prefix = m->prefix, .seen = true };
+	memcpy(l->addresses[l->n_addresses].peer, m->peer, sizeof(l->addresses->peer));
 	memcpy(l->addresses[l->n_addresses++].bytes, m->bytes, sizeof(m->bytes));
 	l->n_ipv4 += m->family == AF_INET;
 	addresses_record(p, l);
@@ -388,6 +390,7 @@ int links_address(struct interface *p, const struct kith_address_event *m)
 		l->n_ipv4 -= a->family == AF_INET;
 		*a = l->addresses[--l->n_addresses];
 		routes_link_changed(p, l);
+		routes_address_gone(p, m);
 		if (!l->known && l->n_addresses == 0) {
 			link_free(p, l);
 			return 0;

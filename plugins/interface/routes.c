@@ -153,6 +153,8 @@ static int on_dumped(const void *event, void *user)
 	route = &d->routes[d->n++];
 	route->metric = e->metric;
 	route->n_hops = e->n_hops;
+	route->nexthop = e->nexthop;
+	memcpy(route->source, e->source, sizeof(route->source));
 	memcpy(route->hops, e->hops, sizeof(e->hops));
 	return 0;
 }
@@ -175,11 +177,37 @@ int routes_look(struct interface *p)
 	return r < 0 ? r : defaults_publish(p, 1);
 }
 
+static bool uses_nexthops(const struct interface *p)
+{
+	for (unsigned k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < p->defaults[k].n; i++)
+			if (p->defaults[k].routes[i].nexthop)
+				return true;
+	return false;
+}
+
 static int on_route(const void *event, void *user)
 {
+	const struct kith_route_event *e = event;
 	struct interface *p = user;
 
-	return event ? look_soon(&p->look_routes) : 0;
+	if (!e)
+		return 0;
+	if (e->family)
+		return look_soon(&p->look_routes);
+	/* A nexthop object, or one of the objects that a group is made of. The routes go right after its message. */
+	return uses_nexthops(p) ? look_later(&p->look_routes) : 0;
+}
+
+/* Kernels before 6.6 take the routes that send from it away, whatever their link, and tell nobody. */
+void routes_address_gone(struct interface *p, const struct kith_address_event *e)
+{
+	for (unsigned k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < p->defaults[k].n; i++)
+			if (k == (e->family == AF_INET6) && !memcmp(p->defaults[k].routes[i].source, e->bytes, sizeof(e->bytes))) {
+				look_later(&p->look_routes);
+				return;
+			}
 }
 
 /* Its message comes before the kernel takes the routes away. */

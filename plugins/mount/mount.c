@@ -9,6 +9,7 @@
 
 #include "sources/kmsg.h"
 
+#define STACK_MAX 64 /* mounts on one point */
 #define LOOK_AFTER INT64_C(100000000) /* ns: the kernel's message may come before the deed */
 
 static const char *const states[] = { "absent", "mounted", NULL };
@@ -193,7 +194,11 @@ static int point_mounted(struct state *s, struct point *p)
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
-/* Of several mounts on one point the last of the table is on top. */
+static struct top top_of(const struct kith_mount_event *e)
+{
+	return (struct top){ e->id, e->major, e->minor, e->flags };
+}
+
 static int on_dump(const void *event, void *user)
 {
 	const struct kith_mount_event *e = event;
@@ -207,8 +212,30 @@ static int on_dump(const void *event, void *user)
 	p = point_find(s, name);
 	if (!p && (r = point_new(s, name, &p)) < 0)
 		return r == -ENOSPC || r == -EINVAL ? 0 : r;
+	s->stacked |= p->seen;
 	p->seen = true;
-	p->found = (struct top){ e->id, e->major, e->minor, e->flags };
+	p->found = top_of(e);
+	return 0;
+}
+
+/*
+ * Of several mounts on one point mostly the last of the table is on top. One that was moved there, or mounted beneath another one, stands in the order of its
+ * making: what is on top of what is said by the parents alone.
+ */
+static int on_stacked(const void *event, void *user)
+{
+	const struct kith_mount_event *e = event;
+	struct state *s = user;
+	char name[NAME_SIZE];
+	struct point *p;
+
+	if (e->what != KITH_MOUNT_ADDED || !clean(e->point, name, sizeof(name)) || is_ignored(s, e))
+		return 0;
+	p = point_find(s, name);
+	if (!p || !p->seen || e->parent != p->found.mount || e->id == p->found.mount)
+		return 0;
+	p->found = top_of(e);
+	s->stacked = true;
 	return 0;
 }
 
@@ -220,7 +247,12 @@ static int look(struct state *s, bool again)
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct point *p = s->points[i]; p; p = p->next)
 			p->seen = false;
+	s->stacked = false;
 	r = s->h->dump_source(s->h, KITH_SOURCE_MOUNT, &filter, on_dump, s);
+	for (int i = 0; i < STACK_MAX && s->stacked && r >= 0; i++) {
+		s->stacked = false;
+		r = s->h->dump_source(s->h, KITH_SOURCE_MOUNT, NULL, on_stacked, s);
+	}
 	for (const struct want *w = s->wants; w && r >= 0; w = w->next) {
 		struct point *p = point_find(s, w->name);
 

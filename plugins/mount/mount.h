@@ -58,6 +58,7 @@ struct state {
 	struct kith_watch *again; /* timer: the kernel said something of "read-only" */
 	struct { uint32_t major, minor; } told[DEVICES]; /* file systems whose options were told of since SETTLED */
 	size_t n_told;
+	bool stacked;  /* the look that goes on found several on one point, and which one is on top is not sure yet */
 	int64_t since; /* wall ns of the first look; 0: it is going on */
 };
 

@@ -55,6 +55,12 @@ static bool slice_is(struct slice s, const char *text)
 	return s.n == strlen(text) && !memcmp(s.at, text, s.n);
 }
 
+/* Names of fields, which dpkg takes in any case */
+static bool field_is(struct slice s, const char *text)
+{
+	return s.n == strlen(text) && !strncasecmp(s.at, text, s.n);
+}
+
 static struct slice word(const char **at, const char *end)
 {
 	struct slice s;
@@ -238,13 +244,13 @@ static void field(struct reading *r, struct stanza *s, const char *line, const c
 	while (end > at && (end[-1] == ' ' || end[-1] == '\r' || end[-1] == '\t'))
 		end--;
 	value = (struct slice){ at, (size_t)(end - at) };
-	if (slice_is(key, "Package"))
+	if (field_is(key, "Package"))
 		s->f.name = value;
-	else if (slice_is(key, "Version"))
+	else if (field_is(key, "Version"))
 		s->f.version = value;
-	else if (slice_is(key, "Architecture") && good(value, 40))
+	else if (field_is(key, "Architecture") && good(value, 40))
 		s->f.arch = value;
-	else if (slice_is(key, "Status")) {
+	else if (field_is(key, "Status")) {
 		s->status = status_parse(value, &s->f);
 		if (!s->status)
 			fault(r, number, "no status that dpkg has");

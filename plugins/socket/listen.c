@@ -77,6 +77,9 @@ static struct listener *listener_new(struct socket_state *s, uint32_t key)
 	struct listener *l;
 	char name[24];
 
+	if (s->n_listeners == INSTANCES_MAX && !s->full)
+		s->h->log(s->h, KITH_WARNING, "more than %d ports are listened on: the others are not followed", INSTANCES_MAX);
+	s->full |= s->n_listeners == INSTANCES_MAX;
 	if (s->n_listeners == INSTANCES_MAX || !(l = calloc(1, sizeof(*l))))
 		return NULL;
 	l->key = key;
@@ -141,6 +144,7 @@ static int holders_settle(struct socket_state *s)
 		if (!l || !l->sockets) {
 			x->looked = 0;
 			x->is = LISTEN_ABSENT;
+			owner_release(x);
 			r = holder_put(x);
 		} else if (x->looked != l->all || x->is == LISTEN_OTHER || x->again) {
 			/* One that took it over, as from a supervisor, changes nothing of the socket: it is looked for on every look */
@@ -241,6 +245,7 @@ static int holder_want(struct socket_state *s, const struct port_name *name, con
 			return 0;
 		x->s = s;
 		x->name = *name;
+		x->pidfd = -1;
 		x->next = s->holders;
 		s->holders = x;
 		s->n_holders++;
@@ -257,6 +262,7 @@ static int holder_want(struct socket_state *s, const struct port_name *name, con
 	}
 	if (x->wanted)
 		return 0;
+	owner_release(x);
 	if (x->id != KITH_ID_NONE)
 		s->h->end(s->h, x->id);
 	x->id = KITH_ID_NONE;
@@ -335,6 +341,7 @@ void listen_free(struct socket_state *s)
 	while ((x = s->holders)) {
 		s->holders = x->next;
 		owner_forget(x);
+		owner_release(x);
 		free(x);
 	}
 }

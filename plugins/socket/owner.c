@@ -1,6 +1,7 @@
 /*
  * Whether a process of a name holds one of some sockets. Of all processes only the names are read, and only of those that fit the descriptors; in a worker, as
- * /proc of a busy host takes its time; once for each change of who listens.
+ * /proc of a busy host takes its time; once for each change of who listens. The process that was found is waited for: a child of it, or whoever gave it the
+ * socket (systemd, inetd), may hold that further, and then the socket does not close with it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "socket/socket.h"
@@ -23,9 +25,17 @@ struct question {
 	uint32_t n, inodes[INODES_MAX];
 	uint64_t all;
 	enum listening answer;
+	int pidfd; /* of who holds it; -1: none */
 	char name[NAME_MAX_];
 	char root[];
 };
+
+static void question_free(struct question *q)
+{
+	if (q->pidfd >= 0)
+		close(q->pidfd);
+	free(q);
+}
 
 /* A name as the kernel keeps it: 15 bytes */
 static bool name_is(int proc, const char *pid, const char *name)
@@ -92,6 +102,20 @@ static enum listening process_holds(int proc, const char *pid, const struct ques
 	return found;
 }
 
+/* Whether this one does, with its pidfd then. That is opened first: should it end meanwhile, and its number be another's, that is told. */
+static enum listening process_asked(int proc, const char *pid, struct question *q)
+{
+	/* -1: a kernel before 5.3, or it has ended */
+	int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)strtol(pid, NULL, 10), 0);
+	enum listening found = process_holds(proc, pid, q);
+
+	if (found == LISTEN_YES)
+		q->pidfd = pidfd;
+	else if (pidfd >= 0)
+		close(pidfd);
+	return found;
+}
+
 static int look(void *user)
 {
 	struct question *q = user;
@@ -108,22 +132,53 @@ static int look(void *user)
 
 		if (*e->d_name < '1' || *e->d_name > '9' || !name_is(dirfd(d), e->d_name, q->name))
 			continue;
-		found = process_holds(dirfd(d), e->d_name, q);
+		found = process_asked(dirfd(d), e->d_name, q);
 		if (found != LISTEN_OTHER)
 			q->answer = found;
 	}
 	if (d)
 		closedir(d);
 	if (atomic_exchange(&q->left, true))
-		free(q);
+		question_free(q);
 	return 0;
 }
 
 void owner_forget(struct holder *x)
 {
 	if (x->question && atomic_exchange(&x->question->left, true))
-		free(x->question);
+		question_free(x->question);
 	x->question = NULL;
+}
+
+void owner_release(struct holder *x)
+{
+	if (x->ended)
+		x->s->h->unwatch(x->s->h, x->ended);
+	if (x->pidfd >= 0)
+		close(x->pidfd);
+	x->ended = NULL;
+	x->pidfd = -1;
+}
+
+static int on_ended(int fd, uint32_t events, void *user)
+{
+	struct holder *x = user;
+
+	(void)fd;
+	(void)events;
+	owner_release(x);
+	x->looked = 0;
+	return listen_look_soon(x->s);
+}
+
+/* Takes the answer's pidfd */
+static void owner_hold(struct holder *x, struct question *q)
+{
+	owner_release(x);
+	if (q->pidfd >= 0 && x->s->h->watch_fd(x->s->h, q->pidfd, KITH_READ, on_ended, x, &x->ended) == 0) {
+		x->pidfd = q->pidfd;
+		q->pidfd = -1;
+	}
 }
 
 static int looked(int result, void *user)
@@ -143,12 +198,13 @@ static int looked(int result, void *user)
 		free(x);
 	} else if (x->looked == q->all) {
 		x->is = q->answer;
+		owner_hold(x, q);
 		r = holder_put(x);
 	} else {
 		x->again = true; /* others listen by now */
 		r = listen_look_soon(x->s);
 	}
-	free(q);
+	question_free(q);
 	return r;
 }
 
@@ -166,6 +222,7 @@ int owner_look(struct holder *x, const struct listener *l)
 	if (!q)
 		return -ENOMEM;
 	q->x = x;
+	q->pidfd = -1;
 	q->n = l->n_inodes;
 	q->all = l->all;
 	memcpy(q->inodes, l->inodes, sizeof(q->inodes));

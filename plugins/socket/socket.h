@@ -65,6 +65,8 @@ struct holder {
 	unsigned wanted;
 	struct question *question; /* that a worker is at */
 	bool again;
+	int pidfd;               /* of the process that was found, -1: none; `ended` waits for its end */
+	struct kith_watch *ended;
 	uint64_t looked; /* the sum of inodes that it was looked for with; 0: none */
 	enum listening is, put;
 	bool told;
@@ -92,7 +94,7 @@ struct socket_state {
 	unsigned any_listen, any_connection, any_counts; /* how many want something of the family */
 	unsigned ticks;
 	uint16_t low, high;                       /* ports that the kernel gives to clients */
-	bool quiet;
+	bool quiet, full;                         /* `full`: said that there are too many ports */
 	struct kith_watch *watch;                 /* sockets that close */
 	struct kith_watch *timer;                 /* to look again */
 	unsigned tries;                           /* looks that follow one another */
@@ -118,6 +120,7 @@ int ports_watch(struct socket_state *s);
 /* Does a process of this name hold one of these sockets? In a worker. */
 int owner_look(struct holder *x, const struct listener *l);
 void owner_forget(struct holder *x); /* the plugin goes */
+void owner_release(struct holder *x); /* it is not to be told any more that the process that was found has ended */
 int holder_put(struct holder *x);
 
 /* ---- counters.c ---------------------------------------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ struct kith_address_event {
 	uint8_t family, prefix; /* AF_INET or AF_INET6; bits */
 	uint16_t reserved;
 	uint8_t bytes[16];      /* our own; of IPv4: 4, then zeros. So everywhere here */
+	uint8_t peer[16];       /* the other end's, or the network's, where that is another one. IPv4 may have one address with several of these */
 };
 
 /* ---- KITH_SOURCE_ROUTE -------------------------------------------------------------------------------------------- */
@@ -65,7 +66,10 @@ struct kith_route_hop {
 	uint8_t gateway[16];
 };
 
-/* Of IPv4 the kernel removes routes in silence when their link goes down or their address goes. */
+/*
+ * Of IPv4 the kernel removes routes in silence when their link goes down or its last address goes, when their nexthop object goes, and before Linux 6.6 when the
+ * address that they send from goes. For the objects there is an event, see `nexthop`.
+ */
 struct kith_route_event {
 	uint32_t size;
 	uint32_t removed;
@@ -74,6 +78,8 @@ struct kith_route_event {
 	uint32_t n_hops;
 	uint8_t destination[16];
 	struct kith_route_hop hops[KITH_ROUTE_HOPS];
+	uint8_t source[16]; /* that it prefers to send from; zeros: any */
+	uint32_t nexthop;   /* its nexthop object; 0: none. With a `family` of 0 it is no route, but that object itself which has changed or gone */
 };
 
 /* ---- KITH_SOURCE_RULE; no filter ---------------------------------------------------------------------------------- */

@@ -205,6 +205,8 @@ static bool read_time(struct parser *p)
 		p->s.time = p->s.time * 10 + (*p->at - '0');
 	if (digits == 0 || (p->at < p->end && *p->at != ' ' && *p->at != '\t'))
 		return fault(p, "behind the value may stand a time, milliseconds since 1970, alone");
+	if (p->s.time > PROM_TIME_MAX)
+		return fault(p, "the time is out of range: milliseconds since 1970, up to the year 2262");
 	p->s.time = negative ? -p->s.time : p->s.time;
 	p->s.has_time = true;
 	blanks(p);

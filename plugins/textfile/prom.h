@@ -13,6 +13,7 @@
 #define PROM_LABELS_MAX 32
 #define PROM_VALUES_MAX 4096 /* bytes of all label values of a line */
 #define PROM_HELP_MAX 200
+#define PROM_TIME_MAX INT64_C(9223372036854) /* ms; in ns it fits into 63 bits */
 
 enum prom_type { PROM_UNTYPED, PROM_COUNTER, PROM_GAUGE, PROM_HISTOGRAM, PROM_SUMMARY };
 

@@ -74,11 +74,20 @@ static int family_name(const char *name, bool prefixed, char to[64])
 	return 0;
 }
 
+/* An empty label is none, as Prometheus has it. */
+static bool is_labelled(const struct prom_sample *s)
+{
+	for (size_t k = 0; k < s->n_labels; k++)
+		if (*s->labels[k].value)
+			return true;
+	return false;
+}
+
 static int declare(struct textfile *t, const struct prom_sample *s, struct metric *m)
 {
 	char labels[200] = "";
 	const struct kith_metric metric = { "value", unit_of(s->name), *s->help ? s->help : "of a drop-in file", NULL, kind_of(s), KITH_METRIC_EVENT };
-	struct kith_family family = { KITH_FAMILY_INIT, m->family_name, metric.help, s->n_labels ? labels : NULL, &metric, 1, 0 };
+	struct kith_family family = { KITH_FAMILY_INIT, m->family_name, metric.help, m->labelled ? labels : NULL, &metric, 1, 0 };
 	size_t n = 0;
 	int r;
 
@@ -112,7 +121,7 @@ static int metric_get(struct textfile *t, const struct prom_sample *s, struct me
 	m = calloc(1, sizeof(*m) + length + 1);
 	if (!m)
 		return -ENOMEM;
-	m->labelled = s->n_labels > 0;
+	m->labelled = is_labelled(s);
 	memcpy(m->name, s->name, length);
 	r = declare(t, s, m);
 	if (r < 0) {
@@ -133,7 +142,7 @@ static int instance_name(const struct prom_sample *s, char to[INSTANCE_MAX + 1])
 {
 	size_t n = 0;
 
-	for (size_t k = 0; k < s->n_labels; k++) {
+	for (size_t k = 0; k < s->n_labels && is_labelled(s); k++) {
 		if (k && n < INSTANCE_MAX)
 			to[n++] = '/';
 		for (const unsigned char *c = (const unsigned char *)s->labels[k].value; *c; c++) {
@@ -215,10 +224,13 @@ static int on_sample(const struct prom_sample *sample, char *why, size_t size, v
 		snprintf(why, size, "%.60s was seen %s labels: one metric has them always or never", sample->name, m->labelled ? "with" : "without");
 		r = -EINVAL;
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = series_get(f, m, instance, &s, why, size);
+		f->refused |= r == -ENOSPC;
+	}
 	if (r < 0)
 		return r;
+	f->refused |= s->file != f;
 	if (s->file != f || s->round == f->round) {
 		snprintf(why, size, s->file == f ? "%.120s is in this file twice" : "%.60s is in the file %.60s already", s->key, s->file->name);
 		return -EEXIST;
@@ -244,24 +256,32 @@ void series_read(struct file *f, const char *text, size_t length)
 {
 	const struct prom_reader reader = { f, on_sample, on_fault };
 	struct series *s, *next;
+	bool any = false;
 
 	f->round++;
 	f->n_faults = 0;
+	f->refused = false;
 	*f->first = '\0';
 	prom_parse(text, length, &reader);
 	HASH_ITER(hh, f->t->series, s, next)
-		if (s->file == f && s->round != f->round)
+		if (s->file == f && s->round != f->round) {
 			series_end(s);
+			any = true;
+		}
+	if (any)
+		files_retry(f->t, f);
 }
 
 void series_end_all(struct file *f)
 {
 	struct series *s, *next;
 
-	if (f->n_series)
-		HASH_ITER(hh, f->t->series, s, next)
-			if (s->file == f)
-				series_end(s);
+	if (!f->n_series)
+		return;
+	HASH_ITER(hh, f->t->series, s, next)
+		if (s->file == f)
+			series_end(s);
+	files_retry(f->t, f);
 }
 
 void series_free(struct textfile *t)

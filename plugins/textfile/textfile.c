@@ -100,6 +100,13 @@ static void file_dirty(struct file *f)
 	t->dirty_end = &f->next_dirty;
 }
 
+void files_retry(struct textfile *t, const struct file *f)
+{
+	for (struct file *other = t->files; other; other = other->hh.next)
+		if (other->refused && other != f)
+			file_dirty(other);
+}
+
 static void file_event(struct textfile *t, const char *name)
 {
 	struct file *f;

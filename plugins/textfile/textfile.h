@@ -40,6 +40,7 @@ struct file {
 	struct textfile *t;
 	kith_id id;
 	bool dirty;
+	bool refused;       /* a value of it is another file's, or had no room */
 	struct file *next_dirty;
 	uint64_t round;
 	unsigned n_series, n_faults;
@@ -64,6 +65,9 @@ struct textfile {
 	bool is_dir;            /* the folder was there when its watch began */
 	struct kith_watch *folder, *timer, *age_timer;
 };
+
+/* textfile.c: values ended. Files whose values are refused, save `f`, are read again soon. */
+void files_retry(struct textfile *t, const struct file *f);
 
 /* series.c */
 void series_read(struct file *f, const char *text, size_t length);

@@ -134,6 +134,11 @@ with suite.check("a flood, endless lines, no lines: bounded, counted, the rest g
         assert d.value("collectd_gauge:flood:value") == 1
         assert sanitized() or d.holds()["anonymous"] < 64 << 10
 
+with suite.check("an interval of centuries"):
+    path = script("rare", "echo PUTVAL $COLLECTD_HOSTNAME/rare/gauge interval=9000000000 N:1\nexec sleep 1000\n")
+    with daemon("rare %s" % path) as d:
+        d.wait_series("collectd_gauge:rare:value")
+
 with suite.check("values that no longer come end"):
     path = script("quiet", "echo PUTVAL $COLLECTD_HOSTNAME/quiet/gauge interval=0.5 N:1\nexec sleep 1000\n")
     with daemon("quiet %s" % path) as d:

@@ -232,6 +232,34 @@ with suite.check("symbolic links: what they lead to, and when that changes, move
     with daemon(paths=[link], follow=False) as d:
         d.wait_series("file:%s:type" % link, lambda v: v == "symlink")
 
+with suite.check("what is on the way to a file: a link that leads to another folder, a folder far above that is renamed"):
+    place = suite.folder()
+    for release in ("1", "2"):
+        os.makedirs(place + "/releases/" + release + "/conf")
+        plain(place + "/releases/" + release + "/conf/app", release * 5 * int(release))
+    os.symlink("releases/1", place + "/current")
+    app, deep = place + "/current/conf/app", place + "/releases/1/conf/app"
+    with daemon(paths=[app, deep, place + "/current/conf/*.x"]) as d:
+        d.wait_series("file:%s:size" % app, lambda v: v == 5)
+        os.symlink("releases/2", place + "/new")
+        os.rename(place + "/new", place + "/current")
+        d.wait_series("file:%s:size" % app, lambda v: v == 10)
+        plain(place + "/releases/2/conf/app", "of the new one")
+        d.wait_series("file:%s:size" % app, lambda v: v == 14)
+        plain(place + "/releases/2/conf/a.x")
+        d.wait_series("file:%s/current/conf/a.x:exists" % place)
+        os.rename(place + "/releases", place + "/away")
+        d.wait_series("file:%s:exists" % deep, lambda v: v == "no")
+        d.wait_series("file:%s:exists" % app, lambda v: v == "no")
+        os.rename(place + "/away", place + "/releases")
+        d.wait_series("file:%s:size" % deep, lambda v: v == 5)
+        d.wait_series("file:%s:size" % app, lambda v: v == 14)
+        # Made anew, not at once: the link is gone for a while
+        os.unlink(place + "/current")
+        d.wait_series("file:%s:exists" % app, lambda v: v == "no")
+        os.symlink(place + "/releases/1", place + "/current")
+        d.wait_series("file:%s:size" % app, lambda v: v == 5)
+
 with suite.check("odd names: new lines, UTF-8, bytes that are none, backslashes"):
     place = suite.folder()
     names = {b"new\nline": "new\\012line", "ä b".encode(): "ä b", b"\xff\xc3": "\\377\\303", b"back\\012": "back\\134012", b"a*b": "a*b", b"co:lon": "co:lon"}

@@ -63,6 +63,21 @@ with suite.check("a fault: file, line and column in a record and in kith plugins
         assert d.plugin("textfile")[0]["reason"] == ""
         watch.end()
 
+with suite.check("times beyond what there is, empty labels, a value that another file had until it went"):
+    place = suite.folder()
+    with daemon(place) as d:
+        write_file(place + "/t.prom", "far_a 1 999999999999999999\nfar_b 2 -999999999999999999\nfar_c 3\nempty_l{a=\"\"} 4\n")
+        d.wait_series("far_c:value", lambda v: v == 3)
+        assert d.value("textfile:t.prom:faults") == 2 and d.value("empty_l:value") == 4, d.get("*:*:*")
+        assert "t.prom:1:" in d.plugin("textfile")[0]["reason"]
+        write_file(place + "/a.prom", "moves_x 1\n")
+        d.wait_series("moves_x:value", lambda v: v == 1)
+        write_file(place + "/b.prom", "moves_x 2\n")
+        d.wait_series("textfile:b.prom:state", lambda v: v == "error")
+        os.unlink(place + "/a.prom")
+        d.wait_series("moves_x:value", lambda v: v == 2)
+        d.wait_series("textfile:b.prom:state", lambda v: v == "ok")
+
 with suite.check("10,000 replacements: the last one counts, memory stays"):
     place = suite.folder()
     with daemon(place) as d:

@@ -265,6 +265,25 @@ with suite.check("more happens than the kernel's queue holds while kithd does no
     settled()
     wait_few_watches(d)
 
+with suite.check("a group that is removed and made again while the loss lasts: the new one is heard"):
+    if queue > 20000:
+        raise Skip("the queue holds %d events" % queue)
+    if not V2:
+        raise Skip("no hierarchy of version 2 here")
+    again, lost = Group(V2, NAME + "-again"), len(d.lines("events were lost"))
+    d.wait_series("cgroup:/%s-again:populated" % NAME)
+    with kerneltest.Stopped(d.process.pid):
+        churn(queue // 2 + 500)
+        again.remove()
+        again = Group(V2, NAME + "-again")
+    wait_for("the loss to be told", lambda: len(d.lines("events were lost")) > lost, alive=d)
+    with again:
+        p = sleeper(again)
+        state(d, "populated", "yes", NAME + "-again")
+        end(p)
+        state(d, "populated", "no", NAME + "-again")
+    settled()
+
 with suite.check("it ends with nothing left open"):
     watch.end()
     d.stop()

@@ -76,6 +76,19 @@ with suite.check("what was there to be written to turns read-only: an error, and
     w.wait("the promise", lambda x: x["kind"] == "transition" and x["name"] == "m.all" and x["promiser"] == "mount:" + data and x["to"] == "kept")
     w.end()
 
+with suite.check("one is moved on top of a newer one: the one on top counts, whatever their order in the table"), \
+        suite.daemon(conf=CONF, promises=PROMISES) as d:
+    older, point = path("older"), path("point")
+    run("mount", "-t", "tmpfs", "-o", "size=1m,ro", "older", older)
+    tmpfs(point)
+    d.wait_series("mount:%s:read_only" % point, lambda v: v == "rw")
+    run("mount", "--move", older, point)
+    d.wait_series("mount:%s:read_only" % point, lambda v: v == "ro")
+    umount(point)
+    d.wait_series("mount:%s:read_only" % point, lambda v: v == "rw")
+    umount(point)
+    wait_for("both to end", lambda: not points(d, point), alive=d)
+
 with suite.check("a file system that turns read-only by itself: the kernel's message has it read again"), suite.daemon(conf=CONF, promises=PROMISES) as d:
     image, there = os.path.join(place, "image"), path("disk")
     with open(image, "wb") as f:

@@ -173,6 +173,46 @@ try:
         wait_value("route:default/ipv6:state", "absent")
         recorded(w, at, "route:default/ipv6", "gone")
 
+    with suite.check("nexthop objects: one is replaced, one of a group goes, the last one goes, of which the kernel says nothing but that"):
+        at = len(w.lines)
+        ip("route", "flush", "exact", "default")
+        wait_value("route:default/ipv4:state", "absent")
+        if subprocess.run(["ip", "nexthop", "add", "id", "1", "via", "192.0.2.254", "dev", "out0"], capture_output=True).returncode:
+            raise Skip("this kernel has none")
+        ip("route", "add", "default", "nhid", "1", "metric", "100")
+        recorded(w, at, "route:default/ipv4", "appeared", "via 192.0.2.254 on out0")
+        ip("nexthop", "replace", "id", "1", "via", "192.0.2.253", "dev", "out0")
+        recorded(w, at, "route:default/ipv4", "changed", "is via 192.0.2.253 on out0, was")
+        ip("nexthop", "del", "id", "1")
+        wait_value("route:default/ipv4:state", "absent")
+        ip_batch(["nexthop add id 1 via 192.0.2.254 dev out0", "nexthop add id 2 via 192.0.2.253 dev out0", "nexthop add id 3 group 1/2",
+                  "route add default nhid 3"])
+        recorded(w, at, "route:default/ipv4", "appeared", "via 192.0.2.254 on out0 and via 192.0.2.253 on out0")
+        at = len(w.lines)
+        ip("nexthop", "del", "id", "1")
+        recorded(w, at, "route:default/ipv4", "changed", "is via 192.0.2.253 on out0, was")
+        ip("nexthop", "flush")
+        wait_value("route:default/ipv4:state", "absent")
+
+    with suite.check("the address that a default route sends from goes, of another link"):
+        ip("addr", "add", "198.51.100.7/32", "dev", "lo")
+        ip("route", "add", "default", "via", "192.0.2.254", "src", "198.51.100.7")
+        wait_value("route:default/ipv4:state", "present")
+        ip("addr", "del", "198.51.100.7/32", "dev", "lo")
+        wait_value("route:default/ipv4:state", "absent")
+        ip("route", "add", "default", "via", "192.0.2.254", "metric", "100")
+        wait_value("route:default/ipv4:state", "present")
+
+    with suite.check("one address with several other ends: each counts"):
+        before = d.value("interface:out0:addresses_ipv4")
+        for k in (2, 3):
+            ip("addr", "add", "198.51.100.1", "peer", "198.51.100.%d" % k, "dev", "out0")
+        wait_value("interface:out0:addresses_ipv4", before + 2)
+        ip("addr", "del", "198.51.100.1", "peer", "198.51.100.2", "dev", "out0")
+        wait_value("interface:out0:addresses_ipv4", before + 1)
+        ip("addr", "del", "198.51.100.1", "peer", "198.51.100.3", "dev", "out0")
+        wait_value("interface:out0:addresses_ipv4", before)
+
     with suite.check("rules: counted and told"):
         at = len(w.lines)
         ip("rule", "add", "from", "192.0.2.0/24", "to", "198.51.100.0/24", "iif", "out0", "fwmark", "7", "table", "77", "priority", "1000")

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -117,6 +118,33 @@ with suite.check("a process by its name: another's, then its own"):
     server = listener(8443)
     wait_value(d, "listen:tcp/8443/kith-web:state", "listening")
     d.wait_promise("doors.ours", "kept")
+
+with suite.check("the process ends, and another one holds its socket further: nothing closes, and it is told all the same"):
+    # The promises of this one alone; a child as after a fork, or as systemd holds what it gave away
+    code = """import ctypes, os, socket, time
+ctypes.CDLL(None).prctl(15, b"kith-heir", 0, 0, 0)
+s = socket.socket()
+s.bind(("", 8446))
+s.listen()
+pid = os.fork()
+if pid == 0:
+    ctypes.CDLL(None).prctl(15, b"kith-other", 0, 0, 0)
+    time.sleep(1000)
+print(pid, flush=True)
+time.sleep(1000)"""
+    heir = 'bundle heir { promise p { promiser listen:tcp/8446/kith-heir keep listen:tcp/8446/kith-heir:state == "listening" } }'
+    p = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    child = int(p.stdout.readline())
+    try:
+        with suite.daemon(conf="interval = 1h\n", promises={"heir.promise": heir}) as other:
+            other.wait_promise("heir.p", "kept")
+            p.kill()
+            p.wait()
+            other.wait_promise("heir.p", "broken")
+            assert other.value("listen:tcp/8446/kith-heir:state") == "other" and other.value("listen:tcp/8446:state") == "listening"
+    finally:
+        p.kill()
+        os.kill(child, signal.SIGKILL)
 
 with suite.check("two sockets on one port: one of them closes, and it is listened on"):
     server.close()
