@@ -10,6 +10,29 @@
 
 #define SOURCE_LINE_MAX 200
 
+/* A byte of a UTF-8 character behind its first */
+static bool is_inner(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* Columns of the character that begins with this byte on a terminal: ideographs, syllables of Hangul and most pictures take two */
+static unsigned columns_of(const char *c)
+{
+	unsigned char a = (unsigned char)c[0];
+	unsigned code;
+
+	if (is_inner(*c))
+		return 0;
+	if (a < 0xe0 || !is_inner(c[1]) || !is_inner(c[2]))
+		return 1;
+	code = (a & 15u) << 12 | ((unsigned char)c[1] & 63u) << 6 | ((unsigned char)c[2] & 63u);
+	if (a >= 0xf0)
+		return a == 0xf0 && (unsigned char)c[1] >= 0x9f ? 2 : 1;
+	return (code >= 0x1100 && code < 0x1160) || (code >= 0x2e80 && code < 0xa4d0) || (code >= 0xac00 && code < 0xd7a4) ||
+	       (code >= 0xf900 && code < 0xfb00) || (code >= 0xff01 && code < 0xff61) ? 2 : 1;
+}
+
 /* Line and column of an offset, and the line's bounds. Columns count bytes, a tab is one. */
 static void fault_place(struct fault *fault, const char *text, size_t length, size_t at, size_t width)
 {
@@ -29,7 +52,23 @@ static void fault_place(struct fault *fault, const char *text, size_t length, si
 	if (at + width > end)
 		width = end > at ? end - at : 1;
 	fault->width = width ? (unsigned)width : 1;
-	if (end - start > SOURCE_LINE_MAX || !(fault->source = malloc(end - start + 1)))
+	/* Of a long line what is around the place, from a whole character on */
+	if (end - start > SOURCE_LINE_MAX) {
+		size_t line = start;
+
+		if (at - start > SOURCE_LINE_MAX / 2)
+			start = at - SOURCE_LINE_MAX / 2;
+		while (start < at && is_inner(text[start]))
+			start++;
+		fault->skipped = (unsigned)(start - line);
+		if (end - start > SOURCE_LINE_MAX) {
+			for (end = start + SOURCE_LINE_MAX; end > at && is_inner(text[end]); end--)
+				;
+			fault->cut = true;
+		}
+	}
+	fault->source = malloc(end - start + 1);
+	if (!fault->source)
 		return;
 	/* A NUL in the line is one more character that cannot be shown. */
 	for (size_t i = 0; i < end - start; i++)
@@ -137,18 +176,26 @@ void faults_free(struct faults *f)
 
 void fault_format(const struct fault *fault, struct buf *b)
 {
+	const char *at, *end;
+	int tildes = 0;
+
 	buf_printf(b, "%s:%u:%u: %s%s\n", fault->file, fault->line, fault->column, fault->warning ? "warning: " : "", fault->text);
 	if (!fault->source) {
 		if (fault->hint)
 			buf_printf(b, "    %s\n", fault->hint);
 		return;
 	}
-	buf_printf(b, "    %s\n    ", fault->source);
-	/* The same tabs before the caret as before what it points at. */
-	for (unsigned i = 1; i < fault->column; i++)
-		buf_putc(b, fault->source[i - 1] == '\t' ? '\t' : ' ');
+	buf_printf(b, "    %s%s%s\n    %s", fault->skipped ? "…" : "", fault->source, fault->cut ? "…" : "", fault->skipped ? " " : "");
+	/* The same tabs before the caret as before what it points at, and as many columns. */
+	for (at = fault->source; at < fault->source + fault->column - 1 - fault->skipped; at++)
+		if (*at == '\t')
+			buf_putc(b, '\t');
+		else
+			buf_printf(b, "%*s", (int)columns_of(at), "");
 	buf_putc(b, '^');
-	for (unsigned i = 1; i < fault->width; i++)
+	for (end = at + fault->width; *at && at < end; at++)
+		tildes += (int)columns_of(at);
+	while (tildes-- > 1)
 		buf_putc(b, '~');
 	if (fault->hint)
 		buf_printf(b, " %s", fault->hint);
