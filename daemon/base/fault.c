@@ -16,21 +16,31 @@ static bool is_inner(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* Columns of the character that begins with this byte on a terminal: ideographs, syllables of Hangul and most pictures take two */
-static unsigned columns_of(const char *c)
+/*
+ * Bytes of the character at `c`, not beyond `end`, and its columns on a terminal: ideographs, syllables of Hangul and most pictures take two. What is no
+ * UTF-8 is a character of its own, byte by byte.
+ */
+static size_t character(const char *c, const char *end, unsigned *ret_columns)
 {
-	unsigned char a = (unsigned char)c[0];
+	unsigned char a = (unsigned char)*c;
+	size_t n = a < 0xc0 ? 1 : a < 0xe0 ? 2 : a < 0xf0 ? 3 : 4;
 	unsigned code;
 
-	if (is_inner(*c))
-		return 0;
-	if (a < 0xe0 || !is_inner(c[1]) || !is_inner(c[2]))
-		return 1;
+	*ret_columns = 1;
+	for (size_t i = 1; i < n; i++)
+		if (c + i >= end || !is_inner(c[i]))
+			return 1;
+	if (n < 3)
+		return n;
+	if (a == 0xed && (unsigned char)c[1] >= 0xa0)
+		return 1; /* half of a pair of UTF-16 */
 	code = (a & 15u) << 12 | ((unsigned char)c[1] & 63u) << 6 | ((unsigned char)c[2] & 63u);
-	if (a >= 0xf0)
-		return a == 0xf0 && (unsigned char)c[1] >= 0x9f ? 2 : 1;
-	return (code >= 0x1100 && code < 0x1160) || (code >= 0x2e80 && code < 0xa4d0) || (code >= 0xac00 && code < 0xd7a4) ||
-	       (code >= 0xf900 && code < 0xfb00) || (code >= 0xff01 && code < 0xff61) ? 2 : 1;
+	if (n == 4)
+		*ret_columns += a == 0xf0 && (unsigned char)c[1] >= 0x9f;
+	else
+		*ret_columns += (code >= 0x1100 && code < 0x1160) || (code >= 0x2e80 && code < 0xa4d0) || (code >= 0xac00 && code < 0xd7a4) ||
+		                (code >= 0xf900 && code < 0xfb00) || (code >= 0xff01 && code < 0xff61);
+	return n;
 }
 
 /* Line and column of an offset, and the line's bounds. Columns count bytes, a tab is one. */
@@ -177,7 +187,9 @@ void faults_free(struct faults *f)
 void fault_format(const struct fault *fault, struct buf *b)
 {
 	const char *at, *end;
+	unsigned columns;
 	int tildes = 0;
+	size_t n;
 
 	buf_printf(b, "%s:%u:%u: %s%s\n", fault->file, fault->line, fault->column, fault->warning ? "warning: " : "", fault->text);
 	if (!fault->source) {
@@ -187,14 +199,17 @@ void fault_format(const struct fault *fault, struct buf *b)
 	}
 	buf_printf(b, "    %s%s%s\n    %s", fault->skipped ? "…" : "", fault->source, fault->cut ? "…" : "", fault->skipped ? " " : "");
 	/* The same tabs before the caret as before what it points at, and as many columns. */
-	for (at = fault->source; at < fault->source + fault->column - 1 - fault->skipped; at++)
-		if (*at == '\t')
-			buf_putc(b, '\t');
-		else
-			buf_printf(b, "%*s", (int)columns_of(at), "");
+	at = fault->source;
+	for (end = at + fault->column - 1 - fault->skipped; at < end;) {
+		bool tab = *at == '\t';
+
+		at += character(at, end, &columns);
+		buf_printf(b, "%*s", (int)columns, tab ? "\t" : "");
+	}
 	buf_putc(b, '^');
-	for (end = at + fault->width; *at && at < end; at++)
-		tildes += (int)columns_of(at);
+	n = strlen(at) < fault->width ? strlen(at) : fault->width;
+	for (end = at + n; at < end; tildes += (int)columns)
+		at += character(at, end, &columns);
 	while (tildes-- > 1)
 		buf_putc(b, '~');
 	if (fault->hint)
