@@ -276,6 +276,9 @@ int main(int argc, char **argv)
 
 	if (options_parse(argc, argv, &d.options) < 0)
 		return 2;
+	/* What was open in the shell or supervisor that started it is nothing for its actions and checks. */
+	if (close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		log_debug("inherited descriptors stay open to children: %s", strerror(errno));
 	status = main_chosen(&d);
 	options_free(&d.options);
 	return status;

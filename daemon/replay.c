@@ -267,12 +267,12 @@ static void on_arm(int64_t at, void *user)
 	r->armed = at;
 }
 
-/* All that time alone brings until then: deadlines, and samples that stayed out */
+/* All that time alone brings until then: deadlines, and samples that stayed out. Samples of one time are one round: its end is when another comes. */
 static void time_comes(struct replay *r, int64_t time)
 {
 	int64_t at;
 
-	while ((at = r->armed) && at <= time) {
+	while ((at = r->armed) && at <= time && time > r->now) {
 		r->armed = 0;
 		model_set_now(r->d->model, at);
 		promises_run(r->d->promises, at);
@@ -307,7 +307,7 @@ static void feed(struct replay *r)
 		model_put(r->d->model, &e->family->owner, instance->id + e->metric, e->value, e->time);
 		e->family->owner.extra = false;
 	}
-	time_comes(r, r->to);
+	time_comes(r, r->to + 1); /* the last round's end */
 }
 
 static void say_span(const struct replay *r)

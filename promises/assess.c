@@ -130,6 +130,7 @@ static int64_t next_join(const struct promise *pr)
 		for (const struct tree *t = n->quantifier->trees; t; t = t->next)
 			if (!t->joined)
 				earlier(&at, t->join_by);
+		earlier(&at, n->quantifier->gather);
 	}
 	return at;
 }
@@ -207,10 +208,19 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 		depends_changed(p, pr->live->rule, time);
 }
 
+/* What a decision goes by: the body's truth, or that another promise stands before it */
+static uint8_t promise_ground(const struct promise *pr)
+{
+	return pr->blocked ? GROUND_BLOCKED : pr->live->rule->fault ? KITH_UNKNOWN : pr->truth;
+}
+
+/* The body says something else than at the last decision, since `time`: grace and settle begin. */
 static void promise_decide(struct promise *pr, int64_t time)
 {
 	const struct rule *r = pr->live->rule;
 
+	pr->pending = 0;
+	pr->ground = promise_ground(pr);
 	switch (r->fault || pr->blocked ? KITH_UNKNOWN : (enum kith_assessment)pr->truth) {
 	case KITH_UNKNOWN:
 		promise_set(pr, KITH_UNKNOWN, time, NULL);
@@ -231,8 +241,9 @@ static void promise_decide(struct promise *pr, int64_t time)
 }
 
 /*
- * A promise that depends on another: a sample that breaks both comes to one of them first, and so does one that mends both. It is decided once all of
- * this round's samples are in, so that none is said to be broken, or kept, that is unknown a moment later.
+ * The samples of a round come one after the other. A promise that speaks of several series would be judged by the new value of one and the old one of
+ * another; of a promise that depends on another, a sample that breaks, or mends, both comes to one of them first. These are decided once all of the
+ * round's samples are in, so that none is said to be broken, or kept, that never was.
  */
 static void late_add(struct promises *p, struct promise *pr, int64_t time)
 {
@@ -243,6 +254,7 @@ static void late_add(struct promises *p, struct promise *pr, int64_t time)
 	if (pr->late)
 		return;
 	pr->late = true;
+	pr->late_since = time;
 	pr->next_late = NULL;
 	*p->late_tail = pr;
 	p->late_tail = &pr->next_late;
@@ -273,13 +285,15 @@ void late_run(struct promises *p)
 		late_remove(p, pr);
 		if (pr->dead)
 			continue;
-		promise_decide(pr, pr->pending_since);
+		/* As before after all: what runs, grace or settle, goes on. */
+		if (pr->ground != promise_ground(pr))
+			promise_decide(pr, pr->late_since);
 		promise_schedule(pr);
 	}
 	p->settling = before;
 }
 
-void promise_assess(struct promise *pr, int64_t time)
+static void assess(struct promise *pr, int64_t time, bool round)
 {
 	struct promises *p = pr->engine;
 	const struct rule *r = pr->live->rule;
@@ -288,9 +302,7 @@ void promise_assess(struct promise *pr, int64_t time)
 	pr->assessed = true;
 	pr->assessed_blocked = pr->blocked != NULL;
 	pr->truth = pr->tree->nodes[0].truth;
-	pr->pending = 0;
-	pr->pending_since = time;
-	if (r->depends && !pr->blocked && !r->fault && pr->truth != KITH_UNKNOWN && !p->settling)
+	if (!p->settling && !pr->blocked && !r->fault && ((round && pr->several) || (r->depends && pr->truth != KITH_UNKNOWN)))
 		late_add(p, pr, time);
 	else
 		promise_decide(pr, time);
@@ -300,6 +312,17 @@ void promise_assess(struct promise *pr, int64_t time)
 	if (unblocked && r->dependents)
 		depends_changed(pr->engine, r, time);
 	promise_schedule(pr);
+}
+
+void promise_assess(struct promise *pr, int64_t time)
+{
+	assess(pr, time, true);
+}
+
+/* One whose promiser may be what ends has no later. */
+void promise_assess_ended(struct promise *pr, int64_t time)
+{
+	assess(pr, time, !pr->bound);
 }
 
 void promise_due(struct promise *pr, int64_t time)
@@ -314,11 +337,11 @@ void promise_due(struct promise *pr, int64_t time)
 		p->now = at;
 		if (pr->pending && pr->pending <= at) {
 			pr->pending = 0;
-			promise_set(pr, (enum kith_assessment)pr->truth, at, NULL);
+			promise_set(pr, (enum kith_assessment)pr->ground, at, NULL);
 		}
 		promise_advance(pr, at);
 		if (pr->tree->nodes[0].truth != pr->truth)
-			promise_assess(pr, at);
+			assess(pr, at, false);
 		if (pr->n_actions)
 			actions_due(pr, at);
 		flapping_due(pr, at);
@@ -379,16 +402,19 @@ static void tree_jump(struct tree *tree, int64_t jump)
 
 		if ((n->e->kind == EXPR_CALL || n->e->kind == EXPR_RECORDS) && n->window)
 			window_jump(n->window, jump);
-		if (n->e->kind == EXPR_QUANTIFIER)
-			for (struct tree *t = n->quantifier->trees; t; t = t->next)
-				tree_jump(t, jump);
+		if (n->e->kind != EXPR_QUANTIFIER)
+			continue;
+		if (n->quantifier->gather)
+			n->quantifier->gather += jump;
+		for (struct tree *t = n->quantifier->trees; t; t = t->next)
+			tree_jump(t, jump);
 	}
 }
 
 static void promise_jump(struct promise *pr, int64_t jump)
 {
 	pr->since += jump;
-	pr->pending_since += jump;
+	pr->late_since += jump;
 	if (pr->flaps.at)
 		pr->flaps.at += jump;
 	if (pr->pending)
@@ -416,7 +442,7 @@ static void promise_retime(struct promise *pr)
 		n->at = now;
 	promise_advance(pr, now);
 	if (pr->tree->nodes[0].truth != pr->truth)
-		promise_assess(pr, now);
+		assess(pr, now, false);
 	promise_schedule(pr);
 }
 

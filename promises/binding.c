@@ -552,6 +552,14 @@ static bool is_shared(const struct expr *e, const struct expr *body)
 	return false;
 }
 
+static bool has_quantifier(const struct tree *tree)
+{
+	for (unsigned i = 0; i < tree->n_nodes; i++)
+		if (tree->nodes[i].e->kind == EXPR_QUANTIFIER)
+			return true;
+	return false;
+}
+
 /* Bound and computed, not assessed yet */
 int promise_new(struct promises *p, struct live_rule *live, struct instance *instance, int64_t now, struct promise **ret_promise)
 {
@@ -570,6 +578,7 @@ int promise_new(struct promises *p, struct live_rule *live, struct instance *ins
 	pr->tree = tree_new(pr, NULL, live->rule->body, NULL);
 	if (!pr->tree)
 		goto fail;
+	pr->several = has_quantifier(pr->tree) || (pr->tree->leaves && pr->tree->leaves->next);
 	pr->link = live->tail;
 	*live->tail = pr;
 	live->tail = &pr->next;

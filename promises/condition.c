@@ -147,7 +147,7 @@ static struct expr *parse_name(struct parser *p)
 		return NULL;
 	e->pattern = e->three && !t->quoted && glob_is(e->instance, strlen(e->instance));
 	if (glob_is(e->metric, strlen(e->metric)) && !t->quoted) {
-		parser_fault(p, t->at, t->length, NULL, "a metric cannot be a pattern: name it");
+		parser_fault(p, t->at, t->length, strchr(e->metric, '*')[1] ? "as an operator * has blanks around it" : NULL, "a metric cannot be a pattern: name it");
 		return NULL;
 	}
 	parser_next(p);
@@ -323,13 +323,76 @@ static struct expr *parse_call(struct parser *p, enum expr_op op, const char *na
 	return e;
 }
 
-static struct expr *parse_word(struct parser *p)
+/* What other languages call it */
+static const char *other_name(const char *word)
+{
+	static const char *const names[][2] = {
+		{ "average", "avg" }, { "mean", "avg" }, { "median", "p50" }, { "percentile", "p95" }, { "quantile", "p95" },
+		{ "minimum", "min" }, { "maximum", "max" }, { "increase", "delta" }, { "diff", "delta" }, { "deriv", "rate" },
+		{ "derivative", "rate" }, { "irate", "rate" }, { "predict_linear", "forecast" }, { "nodata", "age" }, { "absent", "age" },
+	};
+
+	for (size_t i = 0; i < KITH_COUNT(names); i++)
+		if (!strcmp(word, names[i][0]))
+			return names[i][1];
+	return NULL;
+}
+
+/* Does a parenthesis follow the word? Then it was meant for a function. */
+static bool is_called(const struct parser *p)
+{
+	size_t at = p->tokens.at;
+
+	while (at < p->tokens.length && (p->tokens.text[at] == ' ' || p->tokens.text[at] == '\t'))
+		at++;
+	return at < p->tokens.length && p->tokens.text[at] == '(';
+}
+
+static void *unknown_word(struct parser *p)
 {
 	static const char *const known[] = { "rate", "delta", "avg", "min", "max", "sum", "count", "stddev", "p95", "forecast", "changed", "age", "between", "all", "any", "none",
 		                             "some", "not", "true", "false" };
-	const char *near;
-	struct expr *let;
+	const char *near = suggest(p->token.text, p->token.text_length, known, KITH_COUNT(known));
+	bool called = is_called(p);
 	char hint[160];
+
+	if (called && other_name(p->token.text))
+		near = other_name(p->token.text);
+	if (!near)
+		near = lets_suggest(p);
+	if (near)
+		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
+	else if (called)
+		snprintf(hint, sizeof(hint), "there are rate delta avg min max sum count stddev p50 … p999 forecast changed age");
+	else
+		snprintf(hint, sizeof(hint), "a state is written in quotes: \"%.63s\"", p->token.text);
+	parser_fault(p, p->token.at, p->token.length, hint, called ? "unknown function \"%s\"" : "unknown word \"%s\" in a condition", p->token.text);
+	return NULL;
+}
+
+static struct expr *parse_percentile(struct parser *p, double share)
+{
+	const char *word = p->token.text;
+	size_t at = p->token.at, width = p->token.length;
+	struct expr *e = parse_call(p, OP_PERCENTILE, word);
+
+	if (!e)
+		return NULL;
+	/* p100 reads as the greatest, and would be p10. */
+	if (strspn(word + 2, "0") == strlen(word + 2) && strlen(word) > 3) {
+		char hint[96];
+
+		snprintf(hint, sizeof(hint), "max() is the greatest; p%c0 is so many of a hundred", word[1]);
+		parser_fault(p, at, width, hint, "p99 is 99 %%, p999 is 99.9 %%: there is no \"%s\"", word);
+		return NULL;
+	}
+	e->share = share;
+	return e;
+}
+
+static struct expr *parse_word(struct parser *p)
+{
+	struct expr *let;
 
 	if (parser_at_word(p, "true") || parser_at_word(p, "false"))
 		return parse_literal(p);
@@ -340,26 +403,12 @@ static struct expr *parse_word(struct parser *p)
 	for (size_t i = 0; i < KITH_COUNT(functions); i++)
 		if (parser_at_word(p, functions[i].text))
 			return parse_call(p, functions[i].op, functions[i].text);
-	if (percentile_of(p->token.text) > 0) {
-		double share = percentile_of(p->token.text);
-
-		let = parse_call(p, OP_PERCENTILE, p->token.text);
-		if (let)
-			let->share = share;
-		return let;
-	}
+	if (percentile_of(p->token.text) > 0)
+		return parse_percentile(p, percentile_of(p->token.text));
 	let = lets_use(p);
 	if (let || parser_not_yet(p))
 		return let;
-	near = suggest(p->token.text, p->token.text_length, known, KITH_COUNT(known));
-	if (!near)
-		near = lets_suggest(p);
-	if (near)
-		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
-	else
-		snprintf(hint, sizeof(hint), "a state is written in quotes: \"%.63s\"", p->token.text);
-	parser_fault(p, p->token.at, p->token.length, hint, "unknown word \"%s\" in a condition", p->token.text);
-	return NULL;
+	return unknown_word(p);
 }
 
 static struct expr *parse_primary(struct parser *p)

@@ -22,6 +22,9 @@
 
 /* A new instance counts in a quantifier with its first values, or as unknown after this long */
 #define JOIN_WAIT (30 * NS_PER_S)
+#define GATHER_WAIT NS_PER_S
+/* Of promise.ground, behind the assessments */
+#define GROUND_BLOCKED 3
 #define ACTION_RETRY NS_PER_S /* after -EAGAIN */
 #define COST_FIRST 16         /* evaluations that are measured each */
 #define COST_EVERY 64         /* evaluations between two that are measured */
@@ -97,6 +100,7 @@ struct quantifier {
 	struct quantifier *next, **link; /* of the topic's listeners */
 	struct tree *trees;
 	unsigned n_trees, n_joined, counts[3]; /* of the joined, by enum kith_assessment */
+	int64_t gather;        /* until then more may come that count as much as those that have; 0: all are there */
 };
 
 /* A family that promises name */
@@ -154,6 +158,7 @@ struct promise {
 	enum kith_assessment from;     /* before the last transition */
 	enum kith_assessment definite; /* the last that was not unknown; unknown: none */
 	uint8_t truth;        /* of the body, now */
+	uint8_t ground;       /* what was decided last, by promise_ground() */
 	bool repaired, mending; /* mending: an action on broken was started since it broke */
 	bool assessed;        /* once at least */
 	bool assessed_blocked; /* while `blocked` */
@@ -161,11 +166,12 @@ struct promise {
 	bool ending;          /* on the engine's list */
 	bool late;            /* on the engine's other list: decided at the end of the round */
 	bool shared;          /* trees of its own may watch one series several times */
+	bool several;         /* it speaks of several series: judged once a round's samples are all in */
 	bool dead;
 	struct flaps flaps;
 	int64_t since;
 	int64_t pending;      /* grace or settle end; 0: neither runs */
-	int64_t pending_since;
+	int64_t late_since;   /* while `late`: since when its body says what it says */
 	int64_t at;           /* the earliest of all deadlines; 0: none */
 	size_t heap_index;
 	struct node *held;    /* nodes whose window moves with time */
@@ -226,7 +232,7 @@ struct promises {
 	bool loading;         /* what depends on another is assessed at the end */
 	unsigned depth;       /* of calls that may evaluate: what ends meanwhile is freed at the end */
 	struct promise *ending; /* lost a series of an instance that is on its way out: assessed when it is gone as a whole */
-	struct promise *late, **late_tail; /* promises that depend on others: decided once all samples of this time are in */
+	struct promise *late, **late_tail; /* decided once all samples of this time are in */
 	int64_t late_at;
 	bool settling;        /* that is being done */
 	struct promise *dead_promises;
@@ -343,6 +349,7 @@ static inline void attention_see(struct node *n, double a, double b)
 
 /* ---- assess.c */
 void promise_assess(struct promise *pr, int64_t time);
+void promise_assess_ended(struct promise *pr, int64_t time);
 void late_run(struct promises *p);
 void late_remove(struct promises *p, struct promise *pr);
 void promise_due(struct promise *pr, int64_t time); /* while pr->at <= time */

@@ -156,8 +156,10 @@ static uint8_t quantify_some(const struct node *n)
 	const struct quantifier *q = n->quantifier;
 	unsigned least = quantifier_least(n);
 
-	if (q->counts[KITH_KEPT] >= least)
+	if (q->counts[KITH_KEPT] >= least && (n->e->least || !q->gather))
 		return KITH_KEPT;
+	if (q->gather)
+		return KITH_UNKNOWN;
 	return q->counts[KITH_KEPT] + q->counts[KITH_UNKNOWN] < least ? KITH_BROKEN : KITH_UNKNOWN;
 }
 
@@ -170,7 +172,7 @@ static uint8_t quantify(const struct node *n)
 		return KITH_UNKNOWN;
 	if (n->e->op == OP_SOME)
 		return quantify_some(n);
-	truth = q->counts[decides] ? decides : q->counts[KITH_UNKNOWN] ? KITH_UNKNOWN : opposite(decides);
+	truth = q->counts[decides] ? decides : q->counts[KITH_UNKNOWN] || q->gather ? KITH_UNKNOWN : opposite(decides);
 	return n->e->op == OP_NONE_OF ? opposite(truth) : truth;
 }
 
@@ -401,6 +403,24 @@ bool tree_ready(const struct tree *tree)
 	return true;
 }
 
+/*
+ * The first instance that comes is rarely the only one: after a start a plugin finds one after the other. Until GATHER_WAIT later only that is said which
+ * those that are yet to come cannot change.
+ */
+static void gather_begin(struct quantifier *q, struct promise *pr)
+{
+	q->gather = pr->engine->now + GATHER_WAIT;
+	pr->n_joining++;
+}
+
+static void gather_end(struct quantifier *q, struct promise *pr)
+{
+	if (!q->gather)
+		return;
+	q->gather = 0;
+	pr->n_joining--;
+}
+
 void quantifier_join(struct node *node, struct tree *tree)
 {
 	struct quantifier *q = node->quantifier;
@@ -427,6 +447,8 @@ void quantifier_leave(struct node *node, struct tree *tree)
 	q->n_joined--;
 	q->counts[tree->counted]--;
 	tree->joined = false;
+	if (!q->n_joined)
+		gather_end(q, tree->promise);
 	node_changed(node);
 }
 
@@ -451,15 +473,21 @@ static void leaf_evaluate(struct leaf *leaf, const struct series *s, bool sample
 {
 	struct tree *tree = leaf->tree;
 	struct promise *pr = tree->promise;
+	bool joins;
 
 	if (pr->at && pr->at <= time)
 		promise_due(pr, time);
 	leaf_update(leaf, s, sample);
-	if (tree->over && !tree->joined && tree_ready(tree))
+	joins = tree->over && !tree->joined && tree_ready(tree);
+	if (joins) {
+		/* One that had its samples before the promise came is there with all others. */
+		if (!tree->over->quantifier->n_joined)
+			gather_begin(tree->over->quantifier, pr);
 		quantifier_join(tree->over, tree);
+	}
 	if (pr->tree->nodes[0].truth != pr->truth && !(pr->shared && more_to_come(leaf)))
 		promise_assess(pr, time);
-	if (pr->held)
+	if (pr->held || joins)
 		promise_schedule(pr);
 }
 
@@ -497,7 +525,7 @@ void endings_assess(struct promises *p)
 		if (pr->at && pr->at <= p->now)
 			promise_due(pr, p->now);
 		if (!pr->dead && pr->tree->nodes[0].truth != pr->truth)
-			promise_assess(pr, p->now);
+			promise_assess_ended(pr, p->now);
 		promise_schedule(pr);
 	}
 }
@@ -560,6 +588,10 @@ static void join_due(struct promise *pr, int64_t now)
 		for (struct tree *t = n->quantifier->trees; t; t = t->next)
 			if (!t->joined && t->join_by <= now)
 				quantifier_join(n, t);
+		if (n->quantifier->gather && n->quantifier->gather <= now) {
+			gather_end(n->quantifier, pr);
+			node_changed(n);
+		}
 	}
 }
 

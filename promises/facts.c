@@ -77,10 +77,13 @@ static void *unknown_fact(struct parser *p)
 	for (int i = 0; i < N_FACTS; i++)
 		names[i] = words[i].word;
 	near = suggest(p->token.text, p->token.text_length, names, N_FACTS);
-	if (near)
+	if (p->end && p->token.kind == TOKEN_WORD && strchr("=<>", p->tokens.text[p->end - 1]))
+		snprintf(hint, sizeof(hint), "a text is written in quotes: \"%.63s\"", p->token.text);
+	else if (near)
 		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
-	return parser_expected(p, "a fact: host, zone, tag, os, os_version, kernel, arch, virtual, init, cpus or memory",
-	                       near ? hint : "only on tag \"web\"");
+	else
+		snprintf(hint, sizeof(hint), "only on tag \"web\"");
+	return parser_expected(p, "a fact: host, zone, tag, os, os_version, kernel, arch, virtual, init, cpus or memory", hint);
 }
 
 struct expr *facts_word(struct parser *p)

@@ -18,6 +18,7 @@
 
 static const char *const statements[] = { "promiser", "promisee", "keep", "grace", "settle", "severity",
                                           "on",       "only",     "tell", "depends",  "let",      "between" };
+#define STATEMENT_PROMISEE 1
 #define STATEMENT_BETWEEN 11
 /* Words of the language's next version */
 static const char *const later[] = { "ack",     "silence" };
@@ -98,6 +99,17 @@ void *parser_expected(struct parser *p, const char *what, const char *hint)
 	return NULL;
 }
 
+/* One of these words; with what may have been meant */
+static void *expected_word(struct parser *p, const char *what, const char *const *words, size_t n)
+{
+	const char *near = p->token.kind == TOKEN_WORD ? suggest(p->token.text, p->token.text_length, words, n) : NULL;
+	char hint[96];
+
+	if (near)
+		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
+	return parser_expected(p, what, near ? hint : NULL);
+}
+
 void *parser_take(struct parser *p, size_t size)
 {
 	void *at = arena_take(p->rule ? &p->rule->arena : &p->arena, size);
@@ -125,30 +137,14 @@ bool parser_not_yet(struct parser *p)
 	return is;
 }
 
-bool parser_duration(struct parser *p, const char *of, int64_t *ret_ns)
+/* Which statement begins here; KITH_COUNT(statements): none */
+static size_t statement_at(const struct parser *p)
 {
-	struct token let, *t = lets_number(p, &let) ? &let : &p->token;
-	char what[80];
+	size_t i = 0;
 
-	if (t->kind != TOKEN_NUMBER) {
-		snprintf(what, sizeof(what), "%s such as 10s", of);
-		parser_expected(p, what, NULL);
-		return false;
-	}
-	if (strcmp(t->unit, "s") != 0 && (t->number != 0 || *t->unit)) {
-		char hint[80];
-
-		snprintf(hint, sizeof(hint), "did you mean %.*ss?", (int)(t->length > 32 ? 32 : t->length), p->tokens.text + t->at);
-		parser_fault(p, t->at, t->length, *t->unit ? NULL : hint, "%s needs a unit of time: ms s m h d w", of);
-		return false;
-	}
-	if (t->number * 1e9 > (double)WINDOW_MAX) {
-		parser_fault(p, t->at, t->length, NULL, "%s is at most 366d", of);
-		return false;
-	}
-	*ret_ns = (int64_t)(t->number * 1e9 + 0.5);
-	parser_next(p);
-	return true;
+	while (i < KITH_COUNT(statements) && !parser_at_word(p, statements[i]))
+		i++;
+	return parser_at_word(p, "promisees") ? STATEMENT_PROMISEE : i;
 }
 
 /* To the next statement: a known word that begins a line, or a brace */
@@ -161,9 +157,8 @@ static void resync(struct parser *p)
 			continue;
 		if (parser_at_word(p, "promise") || parser_at_word(p, "bundle"))
 			return;
-		for (size_t i = 0; i < KITH_COUNT(statements); i++)
-			if (parser_at_word(p, statements[i]))
-				return;
+		if (statement_at(p) < KITH_COUNT(statements))
+			return;
 		for (size_t i = 0; i < KITH_COUNT(later); i++)
 			if (parser_at_word(p, later[i]))
 				return;
@@ -295,9 +290,8 @@ static bool parse_keep(struct parser *p)
 	if (p->token.kind == TOKEN_END || parser_at_mark(p, '}') || (p->token.kind == TOKEN_WORD && p->token.first))
 		return true;
 	if (p->token.kind == TOKEN_WORD) {
-		for (size_t i = 0; i < KITH_COUNT(statements); i++)
-			if (parser_at_word(p, statements[i]))
-				return true;
+		if (statement_at(p) < KITH_COUNT(statements))
+			return true;
 		if (parser_at_word(p, "margin")) {
 			parser_fault(p, p->token.at, p->token.length, "write it right behind the value: x > 10% margin 2%",
 			             "a margin follows a comparison");
@@ -311,8 +305,7 @@ static bool parse_keep(struct parser *p)
 
 static bool parse_severity(struct parser *p)
 {
-	const char *names[KITH_DEBUG + 1], *near;
-	char hint[96];
+	const char *names[KITH_DEBUG + 1];
 
 	for (int s = KITH_EMERG; s <= KITH_DEBUG; s++) {
 		names[s] = severity_name((enum kith_priority)s);
@@ -321,10 +314,7 @@ static bool parse_severity(struct parser *p)
 			return true;
 		}
 	}
-	near = p->token.kind == TOKEN_WORD ? suggest(p->token.text, p->token.text_length, names, KITH_COUNT(names)) : NULL;
-	if (near)
-		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
-	return parser_expected(p, "emergency, alert, critical, error, warning, notice, info or debug", near ? hint : NULL);
+	return expected_word(p, "emergency, alert, critical, error, warning, notice, info or debug", names, KITH_COUNT(names));
 }
 
 /* ---- actions ---------------------------------------------------------------------------------------------------- */
@@ -378,6 +368,7 @@ static bool parse_at_most(struct parser *p, struct action *a)
 /* `on` is taken */
 static bool parse_on(struct parser *p)
 {
+	static const char *const becomes[] = { "broken", "kept", "unknown" };
 	size_t at = p->token.at, width = p->token.length;
 	struct action *a = parser_take(p, sizeof(*a)), **tail = &p->rule->actions;
 	unsigned n = 0;
@@ -392,7 +383,7 @@ static bool parse_on(struct parser *p)
 	else if (parser_take_word(p, "unknown"))
 		a->when = KITH_UNKNOWN;
 	else
-		return parser_expected(p, "broken, kept or unknown", NULL);
+		return expected_word(p, "broken, kept or unknown", becomes, KITH_COUNT(becomes));
 	if (!parser_take_word(p, "run"))
 		return parser_expected(p, "\"run\"", NULL);
 	if (!parse_argv(p, a))
@@ -511,14 +502,10 @@ static void unknown_statement(struct parser *p, const char *const *known, size_t
 static void parse_statements(struct parser *p, unsigned *seen)
 {
 	while (p->token.kind != TOKEN_END && !parser_at_mark(p, '}') && !p->failed) {
-		size_t i, at = p->token.at, width = p->token.length;
+		size_t i = statement_at(p), at = p->token.at, width = p->token.length;
 
 		if (p->token.first && (parser_at_word(p, "promise") || parser_at_word(p, "bundle")))
 			return;
-		for (i = 0; i < KITH_COUNT(statements) && !parser_at_word(p, statements[i]); i++)
-			;
-		if (i == KITH_COUNT(statements) && parser_at_word(p, "promisees"))
-			i = 1;
 		if (i == KITH_COUNT(statements)) {
 			unknown_statement(p, statements, KITH_COUNT(statements));
 			parser_next(p);
@@ -608,6 +595,18 @@ static void rule_end(struct parser *p, unsigned seen, size_t at, size_t width)
 	p->tokens.arena = &p->arena;
 }
 
+/* Told; goes on as if it were there. False: nothing here is of the promise. */
+static bool brace_missing(struct parser *p)
+{
+	parser_expected(p, "\"{\"", NULL);
+	while (p->token.kind != TOKEN_END && !parser_at_mark(p, '{') && !parser_at_mark(p, '}') && statement_at(p) == KITH_COUNT(statements) &&
+	       !(p->token.first && (parser_at_word(p, "promise") || parser_at_word(p, "bundle"))))
+		parser_next(p);
+	parser_take_mark(p, '{');
+	p->end_told = true; /* it may be the braces that are too few: told once */
+	return statement_at(p) < KITH_COUNT(statements);
+}
+
 /* At `promise` */
 static void parse_promise(struct parser *p)
 {
@@ -631,7 +630,7 @@ static void parse_promise(struct parser *p)
 	} else if (!parser_at_mark(p, '{')) {
 		resync(p);
 	}
-	if (parser_take_mark(p, '{')) {
+	if (parser_take_mark(p, '{') || (label && brace_missing(p))) {
 		parse_statements(p, &seen);
 		if (parser_at_mark(p, '}')) {
 			/* The brace is of the promise, the token behind it no longer. */
@@ -640,10 +639,6 @@ static void parse_promise(struct parser *p)
 			return;
 		}
 		parser_expected(p, "\"}\" at the promise's end", NULL);
-	} else if (label) {
-		parser_expected(p, "\"{\"", NULL);
-		seen = ~0u;
-		resync(p);
 	}
 	p->rule->name = p->rule->name ? p->rule->name : "";
 	rule_end(p, ~0u, at, width);
@@ -717,6 +712,7 @@ static void parse_bundle(struct parser *p)
 
 int grammar_read(const struct promises_file *file, struct rules *rules, struct faults *faults)
 {
+	static const char *const first[] = { "bundle" };
 	struct parser p = { .tokens = { .path = file->path, .text = file->text, .length = file->length, .faults = faults },
 		            .rules = rules, .file = file };
 
@@ -733,7 +729,7 @@ int grammar_read(const struct promises_file *file, struct rules *rules, struct f
 		if (parser_at_word(&p, "promise"))
 			parser_fault(&p, p.token.at, p.token.length, "bundle NAME { promise … }", "a promise stands in a bundle");
 		else
-			parser_expected(&p, "\"bundle\"", NULL);
+			expected_word(&p, "\"bundle\"", first, KITH_COUNT(first));
 		do
 			parser_next(&p);
 		while (p.token.kind != TOKEN_END && !parser_at_word(&p, "bundle"));

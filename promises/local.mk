@@ -12,6 +12,7 @@ libkith_a_SOURCES += promises/promises.h \
 	promises/explaining.c \
 	promises/facts.c \
 	promises/flapping.c \
+	promises/duration.c \
 	promises/grammar.c promises/grammar.h \
 	promises/lets.c \
 	promises/listen.c \

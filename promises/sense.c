@@ -246,9 +246,43 @@ static struct can judge(struct typing *t, const struct expr *e)
 	return can;
 }
 
+/* ---- what is no condition's truth -------------------------------------------------------------------------------- */
+
+/*
+ * Is the margin wider than there is room? Below 0 there is none for what is never negative: what was broken once could not be kept again. Under `not` it
+ * is what holds that could not fail again.
+ */
+static bool margin_too_wide(const struct expr *e)
+{
+	const struct expr *of;
+	struct range r;
+	double end;
+
+	if (e->kind != EXPR_COMPARE || isnan(e->margin) || !range_of(e, &of, &r) || !not_negative(of))
+		return false;
+	if (e->negated ? isinf(r.low) : isinf(r.high))
+		return false;
+	end = (e->negated ? r.low : r.high) - e->margin;
+	return (e->negated ? !r.low_in : r.high_in) ? end < 0 : end <= 0;
+}
+
+static void check_parts(struct typing *t, const struct expr *e)
+{
+	if (margin_too_wide(e))
+		typing_fault(t, false, e, "take a smaller margin", "once broken this can never be kept again");
+	if (e->kind == EXPR_ARITH && e->op == OP_DIVIDE && e->items[1]->constant && fpclassify(constant_value(e->items[1])) == FP_ZERO)
+		typing_fault(t, false, e, "this is never known", "a division by zero");
+	for (unsigned i = 0; i < e->n_items; i++)
+		check_parts(t, e->items[i]);
+}
+
 void sense_check(struct typing *t, const struct expr *body)
 {
 	struct can can;
+
+	check_parts(t, body);
+	if (t->errors)
+		return;
 
 	t->senseless = NULL;
 	can = judge(t, body);

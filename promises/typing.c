@@ -301,13 +301,37 @@ static void unit_hint(const struct typing *t, const struct expr *a, const struct
 		unit_example(b->kind == EXPR_NUMBER ? a->unit : b->unit, hint);
 }
 
+/* A unit that says how much, and not of what there are so many */
+static bool measures(const char *unit)
+{
+	static const char *const units[] = { "B", "s", "%", "Hz", "Cel" };
+	size_t n = strlen(unit);
+
+	for (size_t i = 0; i < KITH_COUNT(units); i++)
+		if (!strcmp(unit, units[i]))
+			return true;
+	return n >= 2 && !strcmp(unit + n - 2, "/s");
+}
+
+/* A number that is written fits any unit; a value without one is not so many bytes, seconds or percent: a ratio of 0.1 is not above 10 %. */
+static bool lacks_unit(const struct expr *e, const struct expr *other)
+{
+	return e->type == TYPE_NUMBER && !e->constant && plain(e->unit) && measures(other->unit);
+}
+
 static bool check_units(struct typing *t, const struct expr *a, const struct expr *b, const char *verb)
 {
 	char hint[HINT_MAX], x[80], y[80];
+	bool lacks = lacks_unit(a, b) || lacks_unit(b, a);
 
-	if (a->type == TYPE_ANY || b->type == TYPE_ANY || unit_fits(a->unit, b->unit))
+	if (a->type == TYPE_ANY || b->type == TYPE_ANY || (unit_fits(a->unit, b->unit) && !lacks))
 		return true;
-	unit_hint(t, a, b, hint);
+	if (lacks && (!strcmp(a->unit, "%") || !strcmp(b->unit, "%")))
+		snprintf(hint, sizeof(hint), "write the bare number, or make it a percentage: … * 100%%");
+	else if (lacks)
+		snprintf(hint, sizeof(hint), "write the bare number");
+	else
+		unit_hint(t, a, b, hint);
 	expr_fault(t, b, hint, "%s cannot be %s %s", unit_words(a->unit, x, sizeof(x)), verb,
 	           unit_words(b->unit, y, sizeof(y)));
 	return false;
@@ -317,10 +341,17 @@ static bool check_margin(struct typing *t, const struct expr *e)
 {
 	const char *unit = plain(e->items[0]->unit) ? e->items[1]->unit : e->items[0]->unit;
 	char hint[HINT_MAX], x[80], y[80];
+	bool lacks;
 
-	if (isnan(e->margin) || e->items[0]->type == TYPE_ANY || unit_fits(unit, e->margin_unit))
+	if (isnan(e->margin) || e->items[0]->type == TYPE_ANY || e->items[1]->type == TYPE_ANY)
 		return true;
-	unit_example(unit, hint);
+	lacks = plain(unit) && measures(e->margin_unit);
+	if (unit_fits(unit, e->margin_unit) && !lacks)
+		return true;
+	if (lacks)
+		snprintf(hint, sizeof(hint), "write the bare number: how much it is, not which part of it");
+	else
+		unit_example(unit, hint);
 	type_fault(t, false, e->margin_at, e->margin_width, hint, "the margin is %s, the comparison %s",
 	           unit_words(e->margin_unit, x, sizeof(x)), unit_words(unit, y, sizeof(y)));
 	return false;

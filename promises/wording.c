@@ -300,7 +300,9 @@ static void word_no_branch(struct buf *b, const struct node *n)
 			word_unknown(b, &t->nodes[0]);
 			return;
 		}
-	if (!family_find(p->model, n->e->family, strlen(n->e->family)))
+	if (q->gather)
+		buf_printf(b, "the first of %s:%s has only just come", n->e->family, n->e->instance);
+	else if (!family_find(p->model, n->e->family, strlen(n->e->family)))
 		buf_printf(b, "no plugin gives family %s", n->e->family);
 	else
 		buf_printf(b, "nothing matches %s:%s", n->e->family, n->e->instance);

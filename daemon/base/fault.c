@@ -10,6 +10,39 @@
 
 #define SOURCE_LINE_MAX 200
 
+/* A byte of a UTF-8 character behind its first */
+static bool is_inner(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/*
+ * Bytes of the character at `c`, not beyond `end`, and its columns on a terminal: ideographs, syllables of Hangul and most pictures take two. What is no
+ * UTF-8 is a character of its own, byte by byte.
+ */
+static size_t character(const char *c, const char *end, unsigned *ret_columns)
+{
+	unsigned char a = (unsigned char)*c;
+	size_t n = a < 0xc0 ? 1 : a < 0xe0 ? 2 : a < 0xf0 ? 3 : 4;
+	unsigned code;
+
+	*ret_columns = 1;
+	for (size_t i = 1; i < n; i++)
+		if (c + i >= end || !is_inner(c[i]))
+			return 1;
+	if (n < 3)
+		return n;
+	if (a == 0xed && (unsigned char)c[1] >= 0xa0)
+		return 1; /* half of a pair of UTF-16 */
+	code = (a & 15u) << 12 | ((unsigned char)c[1] & 63u) << 6 | ((unsigned char)c[2] & 63u);
+	if (n == 4)
+		*ret_columns += a == 0xf0 && (unsigned char)c[1] >= 0x9f;
+	else
+		*ret_columns += (code >= 0x1100 && code < 0x1160) || (code >= 0x2e80 && code < 0xa4d0) || (code >= 0xac00 && code < 0xd7a4) ||
+		                (code >= 0xf900 && code < 0xfb00) || (code >= 0xff01 && code < 0xff61);
+	return n;
+}
+
 /* Line and column of an offset, and the line's bounds. Columns count bytes, a tab is one. */
 static void fault_place(struct fault *fault, const char *text, size_t length, size_t at, size_t width)
 {
@@ -29,7 +62,23 @@ static void fault_place(struct fault *fault, const char *text, size_t length, si
 	if (at + width > end)
 		width = end > at ? end - at : 1;
 	fault->width = width ? (unsigned)width : 1;
-	if (end - start > SOURCE_LINE_MAX || !(fault->source = malloc(end - start + 1)))
+	/* Of a long line what is around the place, from a whole character on */
+	if (end - start > SOURCE_LINE_MAX) {
+		size_t line = start;
+
+		if (at - start > SOURCE_LINE_MAX / 2)
+			start = at - SOURCE_LINE_MAX / 2;
+		while (start < at && is_inner(text[start]))
+			start++;
+		fault->skipped = (unsigned)(start - line);
+		if (end - start > SOURCE_LINE_MAX) {
+			for (end = start + SOURCE_LINE_MAX; end > at && is_inner(text[end]); end--)
+				;
+			fault->cut = true;
+		}
+	}
+	fault->source = malloc(end - start + 1);
+	if (!fault->source)
 		return;
 	/* A NUL in the line is one more character that cannot be shown. */
 	for (size_t i = 0; i < end - start; i++)
@@ -137,18 +186,31 @@ void faults_free(struct faults *f)
 
 void fault_format(const struct fault *fault, struct buf *b)
 {
+	const char *at, *end;
+	unsigned columns;
+	int tildes = 0;
+	size_t n;
+
 	buf_printf(b, "%s:%u:%u: %s%s\n", fault->file, fault->line, fault->column, fault->warning ? "warning: " : "", fault->text);
 	if (!fault->source) {
 		if (fault->hint)
 			buf_printf(b, "    %s\n", fault->hint);
 		return;
 	}
-	buf_printf(b, "    %s\n    ", fault->source);
-	/* The same tabs before the caret as before what it points at. */
-	for (unsigned i = 1; i < fault->column; i++)
-		buf_putc(b, fault->source[i - 1] == '\t' ? '\t' : ' ');
+	buf_printf(b, "    %s%s%s\n    %s", fault->skipped ? "…" : "", fault->source, fault->cut ? "…" : "", fault->skipped ? " " : "");
+	/* The same tabs before the caret as before what it points at, and as many columns. */
+	at = fault->source;
+	for (end = at + fault->column - 1 - fault->skipped; at < end;) {
+		bool tab = *at == '\t';
+
+		at += character(at, end, &columns);
+		buf_printf(b, "%*s", (int)columns, tab ? "\t" : "");
+	}
 	buf_putc(b, '^');
-	for (unsigned i = 1; i < fault->width; i++)
+	n = strlen(at) < fault->width ? strlen(at) : fault->width;
+	for (end = at + n; at < end; tildes += (int)columns)
+		at += character(at, end, &columns);
+	while (tildes-- > 1)
 		buf_putc(b, '~');
 	if (fault->hint)
 		buf_printf(b, " %s", fault->hint);

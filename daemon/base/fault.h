@@ -20,7 +20,9 @@ struct fault {
 	bool warning;                 /* shown, but the file still loads */
 	char *text;                   /* what is wrong, one line */
 	char *hint;                   /* what to do; NULL without */
-	char *source;                 /* the line itself; NULL without */
+	char *source;                 /* the line itself, of a long one the part around the place; NULL without */
+	unsigned skipped;             /* bytes of the line before it */
+	bool cut;                     /* there is more of the line behind it */
 };
 
 struct faults {

@@ -32,18 +32,18 @@ static void fault_json(struct cli *cli, const char *file, uint32_t line, uint32_
 	json_array_add_take(&cli->out, o);
 }
 
-/* Of several lines: what a terminal could take for a command is cleaned line by line. */
+/* Of several lines: what a terminal could take for a command is cleaned, but for the tabs, which a caret below stands under. */
 static void print_lines(const char *text)
 {
 	while (*text) {
-		size_t n = strcspn(text, "\n");
-		char *line = strndup(text, n);
+		size_t n = strcspn(text, "\n\t");
+		char *part = strndup(text, n);
 
-		if (line)
-			out_text(line);
-		free(line);
-		putchar('\n');
-		text += n + (text[n] == '\n');
+		if (part)
+			out_text(part);
+		free(part);
+		putchar(text[n] == '\t' ? '\t' : '\n');
+		text += n + (text[n] != '\0');
 	}
 }
 

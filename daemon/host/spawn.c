@@ -300,7 +300,7 @@ static int child_spawn(const struct child_request *request, int input, const int
 static void child_die(const char *what, const char *name)
 {
 	char text[256];
-	int n = snprintf(text, sizeof(text), "%s %s: %s\n", what, name, strerror(errno));
+	int n = snprintf(text, sizeof(text), "%s %s%s%s\n", what, name, errno ? ": " : "", errno ? strerror(errno) : "");
 
 	if (write(STDERR_FILENO, text, (size_t)(n < (int)sizeof(text) ? n : (int)sizeof(text) - 1)) < 0)
 		_exit(126);
@@ -330,7 +330,7 @@ static void child_become(const char *user, const char *env[CHILD_ENV_MAX + 1])
 	errno = 0;
 	u = getpwnam(user);
 	if (!u) {
-		errno = errno ? errno : ENOENT;
+		errno = errno == ENOENT || errno == ESRCH ? 0 : errno; /* some name services' word for it */
 		child_die("there is no user", user);
 		return;
 	}

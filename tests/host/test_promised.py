@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import PLUGINS, TEST_PLUGINS, Suite, install, wait_for, write_file  # noqa: E402
+from kithtest import KITHD, PLUGINS, TEST_PLUGINS, Suite, install, wait_for, write_file  # noqa: E402
 
 suite = Suite()
 plugins = suite.folder()
@@ -178,6 +178,14 @@ with suite.check("what a program writes is in its record; it runs in a session o
     watch.end()
     set_value(1)
 
+with suite.check("what was open in the shell that started kithd is closed to what it runs"):
+    starter = script("starter", "exec 8</dev/null 9</dev/null\nexec %s \"$@\"\n" % KITHD)
+    listing = script("listing", "ls /proc/self/fd >%s\n" % os.path.join(done, "fds"))
+    with suite.daemon(conf=conf, plugins=(plugins,), program=starter,
+                      promises={"a.promise": promise("fds", "probe:0:value < 0", 'on broken run "%s"' % listing)}):
+        fds = wait_for("the action", lambda: os.path.exists(os.path.join(done, "fds")) and open(os.path.join(done, "fds")).read().split())
+        assert "8" not in fds and "9" not in fds, fds
+
 with suite.check("more than its record takes is cut, and the program is not held up by it"):
     watch = d.watch("--records")
     chatter = script("chatter", "head -c 300000 /dev/zero | tr '\\0' x\nexit 3\n")
@@ -205,7 +213,7 @@ if os.geteuid() == 0:
         d.wait_promise("b.nobody", "kept")
         set_value(9)
         record = watch.wait("the record", lambda x: x["kind"] == "record" and x["subject"] == "b.nobody")
-        assert record["fields"]["output"] == "there is no user no-such-user: No such file or directory", record
+        assert record["fields"]["output"] == "there is no user no-such-user", record
         assert record["message"].endswith("exit status 127"), record
         watch.end()
         set_value(1)

@@ -274,7 +274,7 @@ static const struct example bad[] = {
 	{ "a = \"\303\251\377\"",
 	  "t:1:8: byte 0xff is no UTF-8\n"
 	  "    a = \"\303\251\377\"\n"
-	  "           ^ save the file as UTF-8\n" },
+	  "          ^ save the file as UTF-8\n" },
 	{ "a = \300",
 	  "t:1:5: byte 0xc0 is no UTF-8\n"
 	  "    a = \300\n"

@@ -420,6 +420,35 @@ START_TEST(faults_show_their_place)
 }
 END_TEST
 
+/* The caret stands under what it points at, whatever is before it: what takes several bytes, or two columns, and of a long line a part. */
+START_TEST(carets_stand_in_their_column)
+{
+	static const char text[] = "\"b\xc3\xbc" "cher \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\x98\x80\" wrong\xc3\xa4 x";
+	struct faults f = { 0 };
+	char line[2000], *shown, *caret;
+
+	fault_add(&f, false, "a", text, strlen(text), (size_t)(strstr(text, "wrong") - text), 7, NULL, "no");
+	shown = formatted(f.last);
+	caret = strstr(shown, "\n    ") + 5;
+	caret = strchr(caret, '\n') + 1;
+	ck_assert_str_eq(caret, "                     ^~~~~~\n"); /* 4, and "bücher 日本 😀" and a blank */
+	free(shown);
+	memset(line, 'a', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	memcpy(line + 1000, "BAD", 3);
+	fault_add(&f, false, "a", line, strlen(line), 1000, 3, "so", "long");
+	shown = formatted(f.last);
+	ck_assert(!strncmp(shown, "a:1:1001: long\n    …aaa", strlen("a:1:1001: long\n    …aaa")));
+	ck_assert_uint_lt(strlen(shown), 400);
+	caret = strstr(shown, "^~~ so\n");
+	ck_assert_ptr_nonnull(caret);
+	/* "…" has two bytes more than columns. */
+	ck_assert_int_eq(strstr(shown, "BAD") - 2 - (strchr(shown, '\n') + 1), caret - (strstr(shown, "…\n") + strlen("…\n")));
+	free(shown);
+	faults_free(&f);
+}
+END_TEST
+
 START_TEST(faults_are_bounded)
 {
 	struct faults f = { 0 };
@@ -526,6 +555,7 @@ int main(void)
 	tcase_add_loop_test(tc, values_are_shown, 0, N(showns));
 	tcase_add_test(tc, large_values_stay_within_their_text);
 	tcase_add_test(tc, faults_show_their_place);
+	tcase_add_test(tc, carets_stand_in_their_column);
 	tcase_add_test(tc, faults_are_bounded);
 	tcase_add_test(tc, faults_stay_within_the_text);
 	tcase_add_test(tc, suggestions_are_near);

@@ -11,6 +11,9 @@ START_TEST(some_of_a_number)
 	is(w, "unknown");
 	put(w, "df", "/a", "free", 20, 1);
 	put(w, "df", "/b", "free", 5, 1);
+	is(w, "unknown");
+	because(w, "the first of df:* has only just come");
+	world_time(w, S(2));
 	is(w, "broken");
 	because(w, "1 of 2 hold, promised 2: df:*:free > 10 B");
 	put(w, "df", "/c", "free", 20, 2);
@@ -26,7 +29,9 @@ END_TEST
 START_TEST(some_of_a_share)
 {
 	world_keep(w, "disks", "some 50% df:*:free > 10B");
-	put(w, "df", "/a", "free", 20, 1);
+	put(w, "df", "/a", "free", 20, 0);
+	is(w, "unknown");
+	world_time(w, S(1));
 	is(w, "kept");
 	put(w, "df", "/b", "free", 5, 1);
 	is(w, "kept"); /* one of two */
@@ -34,6 +39,7 @@ START_TEST(some_of_a_share)
 	is(w, "broken"); /* one of three, two are needed */
 	because(w, "1 of 3 hold, promised 2: df:*:free > 10 B");
 	instance_end(w->m, instance_find(w->df, "/c", 2));
+	world_time(w, S(1));
 	is(w, "kept");
 }
 END_TEST
@@ -46,11 +52,100 @@ START_TEST(some_with_unknown_ones)
 	put(w, "df", "/a", "total", 10, 1);
 	put(w, "df", "/b", "free", 9, 1);
 	put(w, "df", "/b", "total", 0, 1); /* a division by zero */
+	world_time(w, S(2));
 	is(w, "unknown");
 	put(w, "df", "/b", "total", 10, 2);
 	is(w, "kept");
 	put(w, "df", "/b", "total", 100, 2);
 	is(w, "broken");
+}
+END_TEST
+
+/* ---- rounds: several samples at one time -------------------------------------------------------------------------- */
+
+/* A sample that others of its time may follow */
+static void within(const char *instance, const char *metric, double value, double seconds)
+{
+	struct instance *i;
+
+	model_set_now(w->m, S(seconds));
+	i = world_instance(w, w->df, instance);
+	ck_assert_int_eq(model_put(w->m, &w->owner, i->id + (kith_id)family_metric(w->df, metric, strlen(metric)), value, S(seconds)), 0);
+}
+
+START_TEST(round_as_a_whole)
+{
+	world_load_at(w, "bundle b {\n promise p { promiser x keep df:/a:free + df:/b:free > 90B }\n"
+	                 " promise q { promiser x keep df:/a:free > 40B or df:/b:free > 40B grace 3s settle 3s }\n}", 0);
+	within("/a", "free", 50, 1);
+	within("/b", "free", 50, 1);
+	world_time(w, S(1));
+	is(w, "kept");
+	w->n_transitions = 0;
+	for (int i = 2; i < 6; i++) {
+		within("/a", "free", i % 2 ? 90 : 10, i);
+		within("/b", "free", i % 2 ? 10 : 90, i);
+		world_time(w, S(i));
+	}
+	ck_assert_uint_eq(w->n_transitions, 0);
+	within("/a", "free", 20, 6);
+	within("/b", "free", 20, 6);
+	world_time(w, S(6));
+	is(w, "broken");
+	ck_assert_uint_eq(w->n_transitions, 1);
+	/* It seemed to hold for a moment: its grace goes on. */
+	within("/a", "free", 50, 8);
+	within("/a", "free", 20, 8);
+	world_time(w, S(8));
+	world_time(w, S(9));
+	ck_assert_str_eq(stands("b.q", NULL), "broken");
+	ck_assert_uint_eq(w->n_transitions, 2);
+}
+END_TEST
+
+/* The first that comes is not judged alone; what the others cannot change is said at once. */
+START_TEST(first_one_waits_for_others)
+{
+	world_load_at(w, "bundle b {\n promise any { promiser x keep any df:*:free > 10B }\n promise all { promiser x keep all df:*:free > 10B }\n"
+	                 " promise some { promiser x keep some 2 df:*:free > 10B }\n promise none { promiser x keep none df:*:free > 10B }\n}", 0);
+	put(w, "df", "/a", "free", 5, 1);
+	ck_assert_str_eq(stands("b.any", NULL), "unknown");
+	ck_assert_str_eq(stands("b.all", NULL), "broken");
+	ck_assert_str_eq(stands("b.some", NULL), "unknown");
+	ck_assert_str_eq(stands("b.none", NULL), "unknown");
+	put(w, "df", "/b", "free", 20, 1.5);
+	ck_assert_str_eq(stands("b.any", NULL), "kept");
+	ck_assert_str_eq(stands("b.none", NULL), "broken");
+	ck_assert_str_eq(stands("b.some", NULL), "unknown");
+	put(w, "df", "/c", "free", 20, 1.75);
+	ck_assert_str_eq(stands("b.some", NULL), "kept");
+	ck_assert_uint_eq(transitions_of("b.any", KITH_BROKEN) + transitions_of("b.some", KITH_BROKEN), 0);
+	world_time(w, S(2));
+	/* All of them go; what comes then is a first one again, after a clock that is set too. */
+	for (const char *name = "abc"; *name; name++)
+		instance_end(w->m, instance_find(w->df, (char[]){ '/', *name, '\0' }, 2));
+	world_time(w, S(2));
+	ck_assert_str_eq(stands("b.any", NULL), "unknown");
+	ck_assert_str_eq(why("b.any"), "nothing matches df:*");
+	put(w, "df", "/a", "free", 5, 3);
+	ck_assert_str_eq(stands("b.any", NULL), "unknown");
+	model_set_now(w->m, S(3600));
+	model_jump(w->m, S(3597) - S(0));
+	promises_jump(w->p, S(3597) - S(0));
+	world_time(w, S(3600.5));
+	ck_assert_str_eq(stands("b.any", NULL), "unknown");
+	world_time(w, S(3601));
+	ck_assert_str_eq(stands("b.any", NULL), "broken");
+}
+END_TEST
+
+/* What is there when promises are loaded is there as a whole. */
+START_TEST(loaded_over_what_is_there)
+{
+	put(w, "df", "/a", "free", 5, 1);
+	world_load_at(w, "bundle b { promise p { promiser x keep any df:*:free > 10B } }", 2);
+	is(w, "broken");
+	because(w, "none of 1 holds: df:*:free > 10 B");
 }
 END_TEST
 
@@ -531,6 +626,9 @@ int main(void)
 	tcase_add_test(t, some_of_a_number);
 	tcase_add_test(t, some_of_a_share);
 	tcase_add_test(t, some_with_unknown_ones);
+	tcase_add_test(t, round_as_a_whole);
+	tcase_add_test(t, first_one_waits_for_others);
+	tcase_add_test(t, loaded_over_what_is_there);
 	tcase_add_test(t, depends_blocks);
 	tcase_add_test(t, depends_passes_on);
 	tcase_add_test(t, depends_within_a_round);
