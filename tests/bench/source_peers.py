@@ -104,7 +104,7 @@ SYSLOG = ('{"@timestamp":"2026-01-01T00:00:00.000000+00:00","@source_host":"benc
 
 def collectd_syslog(bench, t, quick):
     port = str(free_port())
-    block = f'Listen "127.0.0.1" "{port}"\nBufferSize 4096\nBufferLength 1000\nRegexFilter "broken"'
+    block = f'Listen "127.0.0.1" "{port}"\nBufferSize 4096\nBufferLength 1000\nRegexFilter "/broken/"'
     with CollectdActor(bench, "sysevent", block).running(10, 3) as c:
         t.rows.append(c.measure("(a datagram of rsyslog's)", 10 if quick else 50, 150, "datagram", port, SYSLOG % "kept", SYSLOG % "broken"))
 

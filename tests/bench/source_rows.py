@@ -25,24 +25,25 @@ def row(name, values, cpu=None, unit=1):
     return r
 
 
-def source(bench, name, plugin, keep, act, count, conf="", setup=None, action=False):
-    """[row to the transition, row to the action]: a kithd of its own with one promise. `setup`: a shell's commands in a network namespace, in which
-    it then runs"""
+def source(bench, name, plugin, keep, act, rounds, conf="", setup=None, action=False, pause=0):
+    """[row]: a kithd of its own with one promise; to the transition, or to the first instruction of an action. `setup`: a shell's commands in a network
+    namespace, in which it then runs; `pause`: ms on each side of an event, 5 to 20 without"""
     d = latency.Daemon(bench, "s", ("unshare", "-n", "--", "sh", "-ec", setup + '\nexec "$@"', "sh") if setup else ())
     d.conf = conf
-    more = f'  on broken run "{bench.helper("stamp")}" "{d.stamp}" at most 10000 per 1m\n' if action else ""
+    more = f'  on broken run "{bench.helper("stamp")}" "{d.stamp}" at most 1000 per 1m\n' if action else ""
     d.file("promises.d/s.promise", PROMISE.format(keep=keep, more=more))
     try:
         d.start()
         inside = ("nsenter", "-t", str(d.process.pid), "-n") if setup else ()
-        d.rounds("s.p", 3, action, *act, prefix=inside)
+        d.rounds("s.p", f"3:{pause}", action, *act, prefix=inside)
         spent = d.cost_us(plugin, "s.p")
-        rounds = d.rounds("s.p", count, action, *act, prefix=inside)
+        found = d.rounds("s.p", f"{rounds}:{pause}", action, *act, prefix=inside)
         spent = d.cost_us(plugin, "s.p") - spent
     finally:
         d.stop()
-    rows = [row(name, [at for at, _ in rounds], spent / (2 * count), 1000)]
-    return rows + [row(f"{name}, to kithd's action", [at for _, at in rounds], None, 1000)] if action else rows
+    if action:
+        return [row(f"{name}, to kithd's action", [at for _, at in found], None, 1000)]
+    return [row(name, [at for at, _ in found], spent / (2 * rounds), 1000)]
 
 
 def programs(*wanted):

@@ -85,10 +85,10 @@ def runit(bench, t, quick):
 ACTING = """bundle k {{
  promise victim {{ promiser x
   keep service:kb-victim.service:state == "active"
-  on broken run "{stamp}" "{folder}/kithd" at most 10000 per 1m }}
+  on broken run "{stamp}" "{folder}/kithd" at most 1000 per 1m }}
  promise file {{ promiser x
   keep file:"/run/kb/file":size < 10B
-  on broken run "{stamp}" "{folder}/kithd-file" at most 10000 per 1m }}
+  on broken run "{stamp}" "{folder}/kithd-file" at most 1000 per 1m }}
 }}
 """
 UNIT = {

@@ -71,8 +71,8 @@ def file(bench, count):
     path = os.path.join(bench.make_folder("file"), "watched")
     with open(path, "w") as f:
         f.write("longer than that")
-    return source(bench, "file: written", "file", f'file:"{path}":size < 10B', ("write", path, "short", "longer than that"), count,
-                  action=True)
+    what = ("file: written", "file", f'file:"{path}":size < 10B', ("write", path, "short", "longer than that"), count)
+    return source(bench, *what) + source(bench, *what, action=True)
 
 
 def textfile(bench, count):
