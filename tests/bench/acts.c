@@ -173,12 +173,20 @@ static int clock_step(struct actor *a, int64_t by)
 	return clock_settime(CLOCK_REALTIME, &now) < 0 ? -errno : 0;
 }
 
+/* It is forward by one step before each mending, and after the last harm: see end. A pause, so that the two are not one step of nothing. */
+static int clock_start(struct actor *a)
+{
+	int r = clock_step(a, atoi(a->args[0]) * NS_PER_MS);
+
+	usleep(500000);
+	return r;
+}
+
 static int clock_harm(struct actor *a)
 {
 	return clock_step(a, atoi(a->args[0]) * NS_PER_MS);
 }
 
-/* It is forward by one step before each mending, and after the last harm: see end. */
 static int clock_mend(struct actor *a)
 {
 	return clock_step(a, -atoi(a->args[0]) * NS_PER_MS);
@@ -190,6 +198,6 @@ const struct act acts[] = {
 	{ "write", 3, LISTEN_NOTHING, write_start, write_mend, write_harm, NULL },
 	{ "mount", 1, LISTEN_NOTHING, NULL, mount_mend, mount_harm, NULL },
 	{ "listen", 1, LISTEN_NOTHING, NULL, listen_mend, listen_harm, NULL },
-	{ "clock", 1, LISTEN_NOTHING, clock_harm, clock_mend, clock_harm, clock_mend },
+	{ "clock", 1, LISTEN_NOTHING, clock_start, clock_mend, clock_harm, clock_mend },
 };
 const size_t n_acts = sizeof(acts) / sizeof(acts[0]);

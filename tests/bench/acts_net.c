@@ -165,14 +165,33 @@ static int audit_say(struct actor *a)
 
 /* ---- datagrams -------------------------------------------------------------------------------------------------- */
 
-/* From a port of its own each time, so that it is a connection of its own */
-static int datagram_send(struct actor *a, const char *text)
+/* From a port of its own each time, one after the other: the kernel still tracks those of half a minute ago. */
+static int datagram_socket(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(a->args[0])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r = 0;
+	static uint16_t port;
+	struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
+	if (!port)
+		port = (uint16_t)(10000 + getpid() % 40 * 1000);
+	for (int tries = 0; tries < 100; tries++) {
+		from.sin_port = htons(port++);
+		if (bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0)
+			return fd;
+	}
+	close(fd);
+	return -EADDRINUSE;
+}
+
+static int datagram_send(struct actor *a, const char *text)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(a->args[0])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = datagram_socket(), r = 0;
+
+	if (fd < 0)
+		return fd;
 	a->acted = clock_mono();
 	if (sendto(fd, text, strlen(text), 0, (struct sockaddr *)&to, sizeof(to)) < 0)
 		r = -errno;

@@ -231,12 +231,11 @@ static int latency_open(struct latency *l, const struct act *act, const char *so
 
 static int latency_run(struct latency *l, const struct act *act, const char *socket_path, int rounds)
 {
-	bool started = false;
-	int r = latency_open(l, act, socket_path);
+	int r = act->start ? act->start(&l->actor) : 0;
+	bool started = r == 0;
 
-	if (r == 0 && act->start)
-		r = act->start(&l->actor);
-	started = r == 0;
+	if (r == 0)
+		r = latency_open(l, act, socket_path);
 	for (int i = 0; r == 0 && i < rounds; i++) {
 		r = latency_round(l, act);
 		if (r < 0)
