@@ -18,15 +18,16 @@ def attended(bench, p):
 
 
 def run(bench, t, quick):
+    seconds = 30 if quick else 180
     base, every, shipped = Kithd(bench), KithdEvery(bench), KithdAll(bench)
     began = [base, every] + ([] if shipped.absent() else [shipped])
     base.name, shipped.name = "kithd, the ten base plugins", "kithd, all plugins and promises"
     try:
         for p in began:
             p.start(10)
-        bench.end.wait(15 if quick else base.settle)
+        bench.end.wait(8 if quick else base.settle)
         between_ticks(10)
-        found = cpu_over(bench, began, 40 if quick else 180)
+        found = cpu_over(bench, began, seconds)
         for p in began:
             p.check()
         close = attended(bench, shipped) if shipped in began else []
@@ -38,5 +39,5 @@ def run(bench, t, quick):
         say("  " + t.notes[-1])
     t.notes += [f"  with the promises: {a}" for a in close]
     more = found[every.name]["wakeups"] - found[base.name]["wakeups"]
-    # A tick more or less within the window is chance.
-    t.notes.append("all plugins wake it %s than the base plugins do" % ("no oftener" if more < 60 / (40 if quick else 180) * 1.5 else "%.1f times a minute OFTENER" % more))
+    # A wake-up more or less within the window is chance.
+    t.notes.append("all plugins wake it %s than the base plugins do" % ("no oftener" if more < 1.5 * 60 / seconds else "%.1f times a minute OFTENER" % more))

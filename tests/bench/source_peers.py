@@ -8,12 +8,10 @@ import time
 
 import latency
 from detection import Room, Stamps, room_crossings, room_programs
+from holders import Pmcd, Pmie
 from kith import Program
 from peers import Collectd, Monit, free_port
-from holders import Pmcd, Pmie
 from source_rows import Left, row
-
-STAMPS = "stamps"
 
 
 class Actor(Program):
@@ -68,7 +66,8 @@ class CollectdActor(Collectd, Actor):
     def prepare(self, interval):
         text = self.head(interval) + [f"LoadPlugin {self.plugin}", "LoadPlugin exec", f"<Plugin {self.plugin}>\n{self.block}\n</Plugin>",
                                       f'<Plugin exec>\nNotificationExec "nobody" "{self.stamp}" "{self.socket}"\n</Plugin>']
-        return [*self.prefix, self.binary, "-f", "-C", self.file("collectd.conf", "\n".join(text) + "\n")], {}
+        # It closes every descriptor that there may be before it runs a program, one by one: as many as systemd gives a service
+        return [*self.prefix, "prlimit", "--nofile=1024", self.binary, "-f", "-C", self.file("collectd.conf", "\n".join(text) + "\n")], {}
 
 
 def victim(bench):
@@ -80,7 +79,7 @@ def victim(bench):
 def collectd_exit(bench, t, quick):
     # The manual gives 10 as BufferLength's default; without a value it is 0, and the plugin drops every event ("ring buffer full").
     with CollectdActor(bench, "procevent", 'BufferLength 1000\nProcess "kithbenched"').running(10, 3) as c:
-        t.rows.append(c.measure("(process exit)", 10 if quick else 50, 150, "exit", victim(bench)))
+        t.rows.append(c.measure("(process exit)", 6 if quick else 50, 150, "exit", victim(bench)))
 
 
 def collectd_link(bench, t, quick):
@@ -91,7 +90,7 @@ def collectd_link(bench, t, quick):
         for command in ("link add kb0 type veth peer name kb1", "link set kb1 up"):
             subprocess.run([*inside, "ip", *command.split()], check=True)
         with CollectdActor(bench, "connectivity", 'Interface "kb0"', inside).running(10, 3) as c:
-            t.rows.append(c.measure("(link down)", 10 if quick else 50, 150, "link", "kb0", prefix=inside))
+            t.rows.append(c.measure("(link down)", 6 if quick else 50, 150, "link", "kb0", prefix=inside))
     finally:
         holder.kill()
         holder.wait()
@@ -106,7 +105,7 @@ def collectd_syslog(bench, t, quick):
     port = str(free_port())
     block = f'Listen "127.0.0.1" "{port}"\nBufferSize 4096\nBufferLength 1000\nRegexFilter "/broken/"'
     with CollectdActor(bench, "sysevent", block).running(10, 3) as c:
-        t.rows.append(c.measure("(a datagram of rsyslog's)", 10 if quick else 50, 150, "datagram", port, SYSLOG % "kept", SYSLOG % "broken"))
+        t.rows.append(c.measure("(a datagram of rsyslog's)", 6 if quick else 50, 150, "datagram", port, SYSLOG % "kept", SYSLOG % "broken"))
 
 
 # ---- programs that poll --------------------------------------------------------------------------------------------
@@ -124,7 +123,7 @@ class MonitActor(Monit, Actor):
 
 def monit(bench, t, quick):
     # Its shortest cycle is a second; matching, as the process is another each time.
-    rounds, path = 4 if quick else 20, os.path.join(bench.make_folder("monit"), "watched")
+    rounds, path = 3 if quick else 20, os.path.join(bench.make_folder("monit"), "watched")
     with MonitActor(bench, 'check process victim matching "/kithbenched --victim$"\n  if does not exist').running(1, 3) as m:
         t.rows.append(m.measure("at 1 s (process exit)", rounds, 1200, "exit", victim(bench)))
     with open(path, "w") as f:
@@ -149,7 +148,7 @@ def pmie(bench, t, quick):
                 time.sleep((p.phase - time.time()) % 1)
                 p.start(1)
         time.sleep(4)
-        found, _ = room_crossings(bench, room, stamps, names, 4 if quick else 20)
+        found, _ = room_crossings(bench, room, stamps, names, 3 if quick else 20)
     finally:
         for p in reversed(began):
             p.stop()

@@ -255,7 +255,7 @@ def systemd(bench, t, quick):
         with t.part("memory of the plugin service"):
             memory(s, t, quick)
         with t.part("service of systemd"):
-            signals(s, t, 30 if quick else 200)
+            signals(s, t, 15 if quick else 200)
         with t.part("systemd's own actions"):
             own_ways(s, t, 5 if quick else 20)
     finally:

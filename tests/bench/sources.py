@@ -155,7 +155,7 @@ class Table:
 
 def run(bench, quick, only=()):
     """A Table. `only`: these parts"""
-    t, count = Table(), 20 if quick else 200
+    t, count = Table(), 15 if quick else 200
     parts = {name: lambda fn=fn: t.rows.extend(fn(bench, count)) for name, fn in SOURCES.items()}
     for what in (latency.link, latency.process_exit):
         parts[what.__name__] = lambda what=what: t.rows.extend(
