@@ -106,15 +106,23 @@ static int64_t clock_now(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int64_t delay_after(int64_t took)
+/* A storm of events may take a share of the time; one that comes by itself is not late for what was before it. */
+static int64_t rest_after(int64_t took)
 {
-	return took * DELAY_SHARE < DELAY_MIN ? DELAY_MIN : took * DELAY_SHARE > DELAY_MAX ? DELAY_MAX : took * DELAY_SHARE;
+	return took * DELAY_SHARE < DELAY_MAX ? took * DELAY_SHARE : DELAY_MAX;
+}
+
+static int64_t delay_now(const struct files *f)
+{
+	int64_t left = f->rested - clock_now();
+
+	return left > DELAY_MIN ? left : DELAY_MIN;
 }
 
 static int on_batch(void *user)
 {
 	struct files *f = user;
-	int64_t began = clock_now();
+	int64_t began = clock_now(), ended;
 
 	f->h->unwatch(f->h, f->timer);
 	f->timer = NULL;
@@ -134,7 +142,8 @@ static int on_batch(void *user)
 	}
 	f->quiet = false;
 	files_say(f);
-	f->delay = delay_after(clock_now() - began);
+	ended = clock_now();
+	f->rested = ended + rest_after(ended - began);
 	if (f->dirty)
 		files_soon(f);
 	return 0;
@@ -184,7 +193,7 @@ void files_soon(struct files *f)
 	if (f->timer)
 		return;
 	/* Without memory for a timer the next event brings it. */
-	if (f->h->watch_timer(f->h, f->delay, 0, 0, on_batch, f, &f->timer) < 0)
+	if (f->h->watch_timer(f->h, delay_now(f), 0, 0, on_batch, f, &f->timer) < 0)
 		f->timer = NULL;
 }
 
@@ -349,7 +358,6 @@ static int file_init(const struct kith_host *h, void **ret_state)
 		return -ENOMEM;
 	f->h = h;
 	f->dirty_end = &f->dirty;
-	f->delay = DELAY_MIN;
 	f->mountinfo = -1;
 	f->max = (unsigned)h->option_number(h, "max");
 	f->keep = h->option_bool(h, "keep");

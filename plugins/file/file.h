@@ -177,7 +177,7 @@ struct files {
 	char said[400];        /* the note; "": none */
 	struct trees *trees;   /* NULL: nobody named one */
 	struct kith_watch *timer;
-	int64_t delay;         /* ns between an event and the look; by what the last look took */
+	int64_t rested;        /* CLOCK_MONOTONIC ns from which the next look may be; by what the last one took */
 	int64_t last_batch;    /* wall ns */
 	int mountinfo;         /* descriptor; -1: none */
 	bool mounts_tried;

@@ -45,10 +45,11 @@ EXTRA_DIST += tests/fuzz/service
 TESTS += tests/host/test_service.py
 EXTRA_DIST += tests/host/test_service.py
 
-# By hand: tests/bench/service.py
-EXTRA_DIST += tests/bench/service.py tests/bench/service_latency.c
+# For make bench-sources
+EXTRA_DIST += tests/bench/service_latency.c
 if LIBSYSTEMD
 EXTRA_PROGRAMS += tests/bench/service_latency
+BENCH_SOURCES_NEEDS = tests/bench/service_latency
 CLEANFILES += tests/bench/service_latency
 tests_bench_service_latency_SOURCES = tests/bench/service_latency.c
 tests_bench_service_latency_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(LIBSYSTEMD_CFLAGS)

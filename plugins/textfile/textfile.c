@@ -273,15 +273,23 @@ static int64_t clock_now(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int64_t delay_after(int64_t took)
+/* A storm of events may take a share of the time; one that comes by itself is not late for what was before it. */
+static int64_t rest_after(int64_t took)
 {
-	return took * DELAY_SHARE < DELAY_MIN ? DELAY_MIN : took * DELAY_SHARE > DELAY_MAX ? DELAY_MAX : took * DELAY_SHARE;
+	return took * DELAY_SHARE < DELAY_MAX ? took * DELAY_SHARE : DELAY_MAX;
+}
+
+static int64_t delay_now(const struct textfile *t)
+{
+	int64_t left = t->rested - clock_now();
+
+	return left > DELAY_MIN ? left : DELAY_MIN;
 }
 
 static int on_batch(void *user)
 {
 	struct textfile *t = user;
-	int64_t began = clock_now(), bytes = 0;
+	int64_t began = clock_now(), ended, bytes = 0;
 
 	unwatch(t, &t->timer);
 	if (t->rescan)
@@ -301,7 +309,8 @@ static int on_batch(void *user)
 	}
 	note(t);
 	plan_age(t);
-	t->delay = delay_after(clock_now() - began);
+	ended = clock_now();
+	t->rested = ended + rest_after(ended - began);
 	if (t->dirty)
 		soon(t);
 	return 0;
@@ -311,7 +320,7 @@ static void soon(struct textfile *t)
 {
 	if (t->timer)
 		return;
-	if (t->h->watch_timer(t->h, t->delay, 0, 0, on_batch, t, &t->timer) < 0)
+	if (t->h->watch_timer(t->h, delay_now(t), 0, 0, on_batch, t, &t->timer) < 0)
 		t->timer = NULL;
 }
 
@@ -375,7 +384,6 @@ static int textfile_init(const struct kith_host *h, void **ret_state)
 		return -ENOMEM;
 	t->h = h;
 	t->dirty_end = &t->dirty;
-	t->delay = DELAY_MIN;
 	t->max_series = (unsigned)h->option_number(h, "max_series");
 	t->max_families = (unsigned)h->option_number(h, "max_metrics");
 	t->max_age = (int64_t)(h->option_number(h, "max_age") * (double)NS_PER_S);

@@ -60,7 +60,7 @@ struct textfile {
 	struct file *dirty, **dirty_end;
 	unsigned max_series, max_families;
 	int64_t max_age;        /* ns; 0: none */
-	int64_t delay;
+	int64_t rested; /* CLOCK_MONOTONIC ns from which the next batch may be; by what the last one took */
 	bool rescan;
 	bool is_dir;            /* the folder was there when its watch began */
 	struct kith_watch *folder, *timer, *age_timer;

@@ -71,6 +71,7 @@ def options():
     parser.add_argument("--latency-only", action="store_true", help="latencies alone")
     parser.add_argument("--promises-only", action="store_true", help="promises alone: make bench-promises")
     parser.add_argument("--sources-only", action="store_true", help="each source's latency and cost: make bench-sources")
+    parser.add_argument("--sources", metavar="LIST", default="", help="these sources and peers alone, by comma; with --sources-only")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a budget is not met")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
@@ -157,7 +158,10 @@ def main():
     try:
         if o.sources_only:
             os.sched_setaffinity(0, bench.all_cpus)
-            print(sources.text(*sources.run(bench, o.quick)), flush=True)
+            found = sources.run(bench, o.quick, [name for name in o.sources.split(",") if name])
+            print(sources.text(found.rows, found.left, found.notes), flush=True)
+            if o.json:
+                report.write_json(o.json, {"sources": found.rows, "notes": found.notes, "left": found.left})
             return 0
         result = measure(bench, o)
     except KeyboardInterrupt:

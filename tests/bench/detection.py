@@ -26,8 +26,8 @@ STEPS = 6  # thresholds that one value crosses between two rounds
 class Stamps:
     """Where actions say when they began: a socket for each"""
 
-    def __init__(self, bench, names):
-        self.folder = bench.make_folder("stamps")
+    def __init__(self, bench, names, folder=None):
+        self.folder = folder or bench.make_folder("stamps")
         os.chmod(self.folder, 0o755)
         # collectd runs its actions as another user: what they need is outside of folders that are the bench's alone.
         os.chmod(bench.folder, 0o711)

@@ -129,16 +129,7 @@ class CollectdHolder(Collectd, Holder):
         self.notify = notify
 
     def prepare(self, interval):
-        lines = [
-            'Hostname "bench"',
-            "FQDNLookup false",
-            f"Interval {interval}",
-            f'BaseDir "{self.folder}"',
-            f'PIDFile "{self.folder}/pid"',
-            'TypesDB "/usr/share/collectd/types.db"',
-            "LoadPlugin logfile",
-            f'<Plugin logfile>\nLogLevel warning\nFile "{self.folder}/log"\n</Plugin>',
-        ]
+        lines = self.head(interval)
         lines += [f"LoadPlugin {p}" for p in PLUGINS]
         lines.append("<Plugin cpu>\nReportByCpu false\n</Plugin>")
         lines.append("<Plugin df>\n" + "".join(f'FSType "{t}"\n' for t in REAL_TYPES) + "</Plugin>")

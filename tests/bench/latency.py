@@ -12,7 +12,7 @@ from measure import say
 # What was measured of others, for the table alone: the design's figures, not of this run
 REFERENCE = [
     "for comparison (measured earlier, elsewhere): process exit to a netlink receive 60 us; collectd procevent 0.3 ms",
-    "inside, 4.7 ms to an action, connectivity 9 ms; programs that poll 0.3-10 s",
+    "inside, 4.7 ms to an action, connectivity 9 ms; programs that poll 0.3-10 s. Here: make bench-sources",
 ]
 
 ACTING = """bundle bench {{
@@ -80,31 +80,15 @@ class Daemon:
 
     def rounds(self, promise, count, stamp, *act, prefix=()):
         """[(ns to the transition, ns to the action or None)]"""
-        argv = [
-            *prefix,
-            self.bench.helper("latency"),
-            self.socket,
-            promise,
-            str(count),
-            self.stamp if stamp else "-",
-            *act,
-        ]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip())
-        found = []
-        for line in done.stdout.splitlines():
-            transition, action = line.split()
-            found.append((int(transition), None if action == "-" else int(action)))
-        return found
+        return act_rounds(self.bench, self.socket, promise, count, self.stamp if stamp else "-", act, prefix)
 
     def bare(self, count, *act, prefix=()):
         """The same for a process that only listens: ns to the receipt of the notification"""
-        argv = [*prefix, self.bench.helper("latency"), "-", "-", str(count), "-", *act]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip())
-        return [int(line.split()[0]) for line in done.stdout.splitlines()]
+        return [at for at, _ in act_rounds(self.bench, "-", "-", count, "-", act, prefix)]
+
+    def cost_us(self, *names):
+        """CPU of these plugins and promises up to now"""
+        return sum(c["cpu_ns"] for c in kith(self.bench, self.folder, "cost") if c["name"] in names) / 1000
 
     def stop(self):
         if self.process:
@@ -121,12 +105,22 @@ class Daemon:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def act_rounds(bench, socket, promise, rounds, stamp, act, prefix=()):
+    """What latency.c measures: [(ns, ns)], None where there is none"""
+    argv = [*prefix, bench.helper("latency"), socket, promise, str(rounds), stamp, *act]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip())
+    return [tuple(None if at == "-" else int(at) for at in line.split()) for line in done.stdout.splitlines()]
+
+
 def percentile(values, percent):
     values = sorted(values)
     return values[min(len(values) - 1, int(len(values) * percent / 100))]
 
 
-def summary(what, bare, rounds):
+def summary(what, bare, rounds, cpu_us=None):
+    """`cpu_us`: kithd's, of all rounds; each has two events"""
     rows = []
     for to, all_values in (
         ("bare listener", bare),
@@ -144,6 +138,7 @@ def summary(what, bare, rounds):
                     "p99_us": percentile(values, 99),
                     "min_us": min(values),
                     "max_us": max(values),
+                    "cpu_us": cpu_us / 2 / len(rounds) if cpu_us is not None and to == "transition" else None,
                 }
             )
             say(f"  {what} to {to}: p50 {rows[-1]['p50_us']:.0f} us, p99 {rows[-1]['p99_us']:.0f} us")
@@ -170,7 +165,9 @@ def link(bench, count):
             subprocess.run([*inside, "ip", *command.split()], check=True)
         d.wait_broken("bench.link")
         bare = d.bare(count, "link", "kb0", prefix=inside)
-        return summary("veth link down", bare, d.rounds("bench.link", count, True, "link", "kb0", prefix=inside))
+        spent = d.cost_us("interface", "bench.link")
+        rounds = d.rounds("bench.link", count, True, "link", "kb0", prefix=inside)
+        return summary("veth link down", bare, rounds, d.cost_us("interface", "bench.link") - spent)
     finally:
         d.stop()
 
@@ -194,7 +191,9 @@ def process_exit(bench, count):
         d.start()
         d.wait_broken("bench.exit")
         bare = d.bare(count, "exit", victim)
-        return summary("process exit", bare, d.rounds("bench.exit", count, True, "exit", victim))
+        spent = d.cost_us("processes", "bench.exit")
+        rounds = d.rounds("bench.exit", count, True, "exit", victim)
+        return summary("process exit", bare, rounds, d.cost_us("processes", "bench.exit") - spent)
     finally:
         d.stop()
 

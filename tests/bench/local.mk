@@ -6,13 +6,16 @@ EXTRA_PROGRAMS += $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS)
 EXTRA_DIST += tests/bench/README tests/bench/bench.py tests/bench/cost.py tests/bench/detection.py \
 	tests/bench/holders.py tests/bench/kith.py tests/bench/latency.py tests/bench/measure.py tests/bench/peers.py \
-	tests/bench/promises.py tests/bench/sources.py tests/bench/report.py tests/bench/report_promises.py tests/bench/tables.py
+	tests/bench/promises.py tests/bench/report.py tests/bench/report_promises.py tests/bench/source_idle.py \
+	tests/bench/source_net.py tests/bench/source_peers.py tests/bench/source_rows.py tests/bench/source_service.py \
+	tests/bench/sources.py tests/bench/tables.py
 
 tests_bench_bare_SOURCES = tests/bench/bare.c
 tests_bench_sleepers_SOURCES = tests/bench/sleepers.c
 tests_bench_stamp_SOURCES = tests/bench/stamp.c
 tests_bench_stamp_LDFLAGS = $(AM_LDFLAGS) -static
-tests_bench_latency_SOURCES = tests/bench/latency.c tests/bench/listen.c tests/bench/listen.h
+tests_bench_latency_SOURCES = tests/bench/acts.c tests/bench/acts.h tests/bench/acts_net.c tests/bench/latency.c \
+	tests/bench/listen.c tests/bench/listen.h
 tests_bench_latency_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_bench_latency_LDADD = $(LIBKITHCLIENT_LIBS)
 
@@ -33,7 +36,7 @@ bench-promises: all
 	$(MAKE) $(AM_MAKEFLAGS) $(BENCH_NEEDS)
 	$(RUN_BENCH) --promises-only $(BENCH_ARGS)
 bench-sources: all
-	$(MAKE) $(AM_MAKEFLAGS) $(BENCH_NEEDS)
+	$(MAKE) $(AM_MAKEFLAGS) $(BENCH_NEEDS) $(BENCH_SOURCES_NEEDS)
 	$(RUN_BENCH) --sources-only $(BENCH_ARGS)
 endif
 .PHONY: bench bench-promises bench-sources

@@ -67,9 +67,8 @@ class Collectd(Program):
     def absent(self):
         return None if os.access(self.binary, os.X_OK) else "collectd is not installed"
 
-    def config(self, interval, writer):
-        plugins = "cpu memory load interface disk df processes swap vmem uptime".split()
-        lines = [
+    def head(self, interval):
+        return [
             'Hostname "bench"',
             "FQDNLookup false",
             f"Interval {interval}",
@@ -79,6 +78,10 @@ class Collectd(Program):
             "LoadPlugin logfile",
             f'<Plugin logfile>\nLogLevel warning\nFile "{self.folder}/log"\n</Plugin>',
         ]
+
+    def config(self, interval, writer):
+        plugins = "cpu memory load interface disk df processes swap vmem uptime".split()
+        lines = self.head(interval)
         lines += [f"LoadPlugin {p}" for p in plugins]
         lines.append(
             "<Plugin df>\nReportInodes true\nValuesPercentage true\n"
@@ -352,14 +355,17 @@ class Monit(Program):
     def absent(self):
         return None if os.access(self.binary, os.X_OK) else "monit is not installed"
 
-    def config(self, interval, port):
-        lines = [
+    def head(self, interval):
+        return [
             f"set daemon {interval}",
             f"set logfile {self.folder}/log",
             f"set pidfile {self.folder}/pid",
             f"set idfile {self.folder}/id",
             f"set statefile {self.folder}/state",
         ]
+
+    def config(self, interval, port):
+        lines = self.head(interval)
         if port:
             lines.append(f"set httpd port {port} and use address 127.0.0.1 allow 127.0.0.1")
         lines.append(

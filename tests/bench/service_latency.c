@@ -1,9 +1,10 @@
 /*
  * How long after the supervisor's own signal the transition of a promise is on the control socket. A process that only listens (to
- * systemd's signals on the system bus, or with a fifo of s6) takes CLOCK_MONOTONIC at each signal; this one takes it at the transition.
+ * systemd's signals on the system bus, with a fifo of s6, or to runit's replacing of supervise/status) takes CLOCK_MONOTONIC at each signal; this one takes it at the transition.
  *
  *   service_latency SOCKET PROMISE ROUNDS systemd UNIT
  *   service_latency SOCKET PROMISE ROUNDS s6 FOLDER
+ *   service_latency SOCKET PROMISE ROUNDS runit FOLDER
  *
  * The promise says that the service is active, and is kept when it begins. One line a round: ns for breaking, ns for mending; below 0 when kithd
  * was sooner than the listener.
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -96,6 +98,26 @@ static void listen_s6(const char *folder, int to)
 	_exit(1);
 }
 
+/* The state is the last byte of the status: 0 down, 1 up. */
+static void listen_runit(const char *folder, int to)
+{
+	char path[4096], status[20], events[4096];
+	int watch = inotify_init1(IN_CLOEXEC), fd;
+
+	snprintf(path, sizeof(path), "%s/supervise", folder);
+	if (watch < 0 || inotify_add_watch(watch, path, IN_MOVED_TO) < 0)
+		_exit(1);
+	snprintf(path, sizeof(path), "%s/supervise/status", folder);
+	heard_write(to, true);
+	while (read(watch, events, sizeof(events)) > 0) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && read(fd, status, sizeof(status)) == sizeof(status))
+			heard_write(to, status[19] == 1);
+		close(fd);
+	}
+	_exit(1);
+}
+
 static pid_t listen_start(char **args, int *ret_from)
 {
 	struct heard first;
@@ -110,6 +132,8 @@ static pid_t listen_start(char **args, int *ret_from)
 		close(ends[0]);
 		if (!strcmp(args[0], "s6"))
 			listen_s6(args[1], ends[1]);
+		if (!strcmp(args[0], "runit"))
+			listen_runit(args[1], ends[1]);
 		listen_systemd(args[1], ends[1]);
 	}
 	close(ends[1]);
@@ -127,6 +151,8 @@ static int act(char **args, bool up)
 	if (pid == 0) {
 		if (!strcmp(args[0], "s6"))
 			execlp("s6-svc", "s6-svc", up ? "-u" : "-d", args[1], (char *)NULL);
+		else if (!strcmp(args[0], "runit"))
+			execlp("sv", "sv", up ? "up" : "down", args[1], (char *)NULL);
 		else
 			execlp("systemctl", "systemctl", up ? "start" : "stop", args[1], (char *)NULL);
 		_exit(127);
@@ -188,8 +214,8 @@ int main(int argc, char **argv)
 	int from = -1, r;
 	pid_t listener;
 
-	if (argc != 6 || (strcmp(argv[4], "s6") != 0 && strcmp(argv[4], "systemd") != 0)) {
-		fprintf(stderr, "usage: service_latency SOCKET PROMISE ROUNDS systemd|s6 UNIT|FOLDER\n");
+	if (argc != 6 || (strcmp(argv[4], "s6") != 0 && strcmp(argv[4], "runit") != 0 && strcmp(argv[4], "systemd") != 0)) {
+		fprintf(stderr, "usage: service_latency SOCKET PROMISE ROUNDS systemd|s6|runit UNIT|FOLDER\n");
 		return 2;
 	}
 	listener = listen_start(argv + 4, &from);

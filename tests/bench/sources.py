@@ -1,57 +1,19 @@
 """How soon kithd knows of an event of each source, and what the event costs it: from the system call that makes it to the transition on the control
-socket. Beside collectd's procevent and connectivity, to the first instruction of their action and of kithd's."""
+socket. Beside what others do with the same event, to the first instruction of their action and of kithd's; and how often an idle kithd wakes up."""
 import contextlib
 import glob
 import os
-import select
-import shutil
-import socket
-import statistics
-import struct
 import subprocess
-import time
+import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import latency
-from kith import kith
+import source_idle
+import source_net
+import source_peers
+import source_service
 from measure import say
-
-PROMISE = "bundle s {{\n promise p {{\n  promiser x\n  keep {keep}\n }}\n}}\n"
-BRIEF = "not changed({}, 100ms)"  # broken by the event, kept again by itself
-
-
-class Left(Exception):
-    """It cannot be measured here; its text says why."""
-
-
-def cost_of(daemon, plugin):
-    found = [c for c in kith(daemon.bench, daemon.folder, "cost") if c["name"] in (plugin, "s.p")]
-    return sum(c["cpu_ns"] for c in found)
-
-
-def source(bench, name, plugin, keep, act, count, conf="", prefix=(), before=None):
-    """A row: p50, p99 in us, CPU of the plugin and the promise in us an event"""
-    d = latency.Daemon(bench, "s", prefix)
-    d.conf = conf
-    d.file("promises.d/s.promise", PROMISE.format(keep=keep))
-    try:
-        d.start()
-        inside = ("nsenter", "-t", str(d.process.pid), "-n", "-m") if prefix else ()
-        if before:
-            before(inside)
-        d.rounds("s.p", 3, False, *act, prefix=inside)
-        spent = cost_of(d, plugin)
-        rounds = [r[0] / 1000 for r in d.rounds("s.p", count, False, *act, prefix=inside)]
-        spent = cost_of(d, plugin) - spent
-    finally:
-        d.stop()
-    row = {"source": name, "rounds": len(rounds), "p50": statistics.median(rounds), "p99": latency.percentile(rounds, 99),
-           "cpu": spent / 1000 / (2 * count)}
-    say(f"  {name}: p50 {row['p50']:.0f} us, p99 {row['p99']:.0f} us, {row['cpu']:.0f} us of CPU")
-    return row
-
-
-# ---- each source --------------------------------------------------------------------------------------------------
-
+from source_rows import BRIEF, Left, source, text  # noqa: F401
 
 @contextlib.contextmanager
 def loud():
@@ -109,7 +71,8 @@ def file(bench, count):
     path = os.path.join(bench.make_folder("file"), "watched")
     with open(path, "w") as f:
         f.write("longer than that")
-    return source(bench, "file: written", "file", f'file:"{path}":size < 10B', ("write", path, "short", "longer than that"), count)
+    what = ("file: written", "file", f'file:"{path}":size < 10B', ("write", path, "short", "longer than that"), count)
+    return source(bench, *what) + source(bench, *what, action=True)
 
 
 def textfile(bench, count):
@@ -130,146 +93,85 @@ def listener(bench, count):
     return source(bench, "socket: closed", "socket", 'listen:"tcp/39177":state == "listening"', ("listen", "39177"), count)
 
 
-SOURCES = {"kmsg": kmsg, "device": device, "cgroup": group, "file": file, "textfile": textfile, "mount": mount, "socket": listener}
+def tree(bench, count):
+    path = os.path.join(bench.make_folder("tree"), "deep", "file")
+    os.mkdir(os.path.dirname(path))
+    with open(path, "w") as f:
+        f.write("x")
+    top = os.path.dirname(os.path.dirname(path))
+    return source(bench, "tree: a file below it is written", "file", BRIEF.format(f'tree:"{top}":changed'), ("write", path, "kept", "broken"), count)
 
 
-# ---- collectd ------------------------------------------------------------------------------------------------------
-
-COLLECTD = """BaseDir "{folder}"
-PIDFile "{folder}/pid"
-TypesDB "/usr/share/collectd/types.db"
-Interval 10
-LoadPlugin {plugin}
-LoadPlugin exec
-{block}
-<Plugin exec>
-	NotificationExec "nobody" "{program}" "{socket}"
-</Plugin>
-"""
+PACKAGE = "Package: {name}\nStatus: install ok {state}\nArchitecture: all\nVersion: 1.0-1\nMaintainer: x <x@example.org>\nDescription: x\n\n"
 
 
-class Collectd:
-    """One plugin of collectd's, and when its notification's program began"""
-
-    def __init__(self, bench, plugin, block, prefix=()):
-        program = shutil.which("collectd") or "/usr/sbin/collectd"
-        if not os.path.exists(f"/usr/lib/collectd/{plugin}.so") or not os.path.exists(program):
-            raise Left(f"collectd or its plugin {plugin} is not installed (apt-get install collectd)")
-        os.chmod(bench.folder, 0o711)
-        folder = bench.make_folder("collectd")
-        os.chmod(folder, 0o755)
-        stamp = shutil.copy(bench.helper("stamp"), folder)
-        path = os.path.join(folder, "stamps")
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(path)
-        os.chmod(path, 0o777)
-        conf = os.path.join(folder, "conf")
-        with open(conf, "w") as f:
-            f.write(COLLECTD.format(folder=folder, plugin=plugin, block=block, program=stamp, socket=path))
-        self.process = subprocess.Popen([*prefix, program, "-f", "-C", conf], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(3)
-
-    def drain(self):
-        while select.select([self.socket], [], [], 0.3)[0]:
-            self.socket.recv(16)
-
-    def after(self, act):
-        """us from before `act` to the program's first instruction; None: it did not come within 5 s"""
-        self.drain()
-        began = time.monotonic_ns()
-        act()
-        if not select.select([self.socket], [], [], 5)[0]:
-            return None
-        return (struct.unpack("=q", self.socket.recv(16))[0] - began) / 1000
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.socket.close()
+def package(bench, count):
+    """dpkg's database, of 1,000 packages, is replaced as dpkg does it"""
+    folder = bench.make_folder("dpkg")
+    for name in ("info", "updates", "triggers"):
+        os.mkdir(os.path.join(folder, name))
+    others = "".join(PACKAGE.format(name=f"kith-other-{i}", state="installed") for i in range(1000))
+    path = {name: os.path.join(folder, name) for name in ("kept", "broken", "status")}
+    for name, state in (("kept", "installed"), ("broken", "half-configured"), ("status", "half-configured")):
+        with open(path[name], "w") as f:
+            f.write(others + PACKAGE.format(name="kith-bench", state=state))
+    return source(bench, "package: dpkg's database is replaced", "package", 'package:kith-bench:state == "installed"',
+                  ("file", path["kept"], path["broken"], path["status"]), min(count, 30),
+                  f'plugin package {{ admindir = "{folder}" }}\n')
 
 
-def peer_row(name, values):
-    values = [v for v in values if v is not None]
-    if not values:
-        raise Left("no notification came")
-    row = {"source": name, "rounds": len(values), "p50": statistics.median(values), "p99": latency.percentile(values, 99), "cpu": None}
-    say(f"  {name}: p50 {row['p50']:.0f} us, p99 {row['p99']:.0f} us")
-    return row
+def clock(bench, count):
+    """Forward by 20 ms, and back in the other half of the round"""
+    return source(bench, "clock: set", "clock", BRIEF.format("clock:steps"), ("clock", "20"), min(count, 50))
 
 
-def collectd_exit(bench, count):
-    victim = os.path.join(bench.make_folder("victim"), "kithbenched")
-    shutil.copy(bench.helper("latency"), victim)
-    c = Collectd(bench, "procevent", '<Plugin procevent>\n\tProcess "kithbenched"\n</Plugin>')
-    values = []
-    try:
-        for _ in range(count):
-            p = subprocess.Popen([victim, "--victim"])
-            time.sleep(0.3)
-            values.append(c.after(p.kill))
-            p.wait()
-    finally:
-        c.stop()
-    return peer_row("collectd procevent: process exit to action", values)
+def pressure(bench, count):
+    raise Left("a stall has no moment of its own: the kernel adds up waiting and looks at it every tenth of the window (50 ms at the least); "
+               "and those who wait for a processor keep kithd from it, too")
 
 
-def collectd_link(bench, count):
-    holder = subprocess.Popen(["unshare", "-n", "sleep", "1000"], start_new_session=True)
-    inside = ("nsenter", "-t", str(holder.pid), "-n")
-    c = None
-    values = []
-    try:
-        time.sleep(0.3)
-        subprocess.run([*inside, "ip", *"link add kb0 type veth peer name kb1".split()], check=True)
-        subprocess.run([*inside, "ip", *"link set kb1 up".split()], check=True)
-        c = Collectd(bench, "connectivity", '<Plugin connectivity>\n\tInterface "kb0"\n</Plugin>', inside)
-        for _ in range(count):
-            subprocess.run([*inside, "ip", "link", "set", "kb0", "up"], check=True)
-            time.sleep(0.3)
-            values.append(c.after(lambda: subprocess.run([*inside, "ip", "link", "set", "kb0", "down"], check=True)))
-    finally:
-        if c:
-            c.stop()
-        holder.kill()
-        holder.wait()
-    return peer_row("collectd connectivity: link down (by ip) to action", values)
+SOURCES = {"kmsg": kmsg, "device": device, "cgroup": group, "file": file, "tree": tree, "textfile": textfile, "package": package, "mount": mount,
+           "socket": listener, "route": source_net.route, "neighbour": source_net.neighbour, "conntrack": source_net.conntrack,
+           "audit": source_net.audit, "clock": clock, "pressure": pressure}
 
 
 # ---- all of them ---------------------------------------------------------------------------------------------------
 
 
-def run(bench, quick):
-    """(rows, what was left out)"""
-    count, rows, left = 30 if quick else 200, [], []
-    say("each source, from its event to the transition:")
-    for name, fn in SOURCES.items():
+class Table:
+    """Rows, lines below them, and what was left out"""
+
+    def __init__(self):
+        self.rows, self.notes, self.left = [], [], []
+
+    @contextlib.contextmanager
+    def part(self, name):
         try:
-            if not os.path.exists(os.path.join(bench.build, "plugins", name + ".so")):
-                raise Left("the plugin is not there")
-            rows.append(fn(bench, count))
-        except (Left, RuntimeError, OSError) as e:
-            left.append(f"left out: {name}: {e}")
+            yield
+        except (Left, RuntimeError, OSError, AssertionError, KeyError, ValueError, subprocess.SubprocessError) as e:
+            self.left.append(f"left out: {name}: {e}")
+            say("  " + self.left[-1])
+
+
+def run(bench, quick, only=()):
+    """A Table. `only`: these parts"""
+    t, count = Table(), 15 if quick else 200
+    parts = {name: lambda fn=fn: t.rows.extend(fn(bench, count)) for name, fn in SOURCES.items()}
     for what in (latency.link, latency.process_exit):
-        try:
-            for row in what(bench, count):
-                rows.append({"source": f"{row['what']} to {row['to']}", "rounds": row["rounds"], "p50": row["p50_us"], "p99": row["p99_us"], "cpu": None})
-        except (RuntimeError, OSError) as e:
-            left.append(f"left out: {e}")
-    for peer in (collectd_exit, collectd_link):
-        try:
-            rows.append(peer(bench, 5 if quick else 20))
-        except (Left, RuntimeError, OSError, subprocess.SubprocessError) as e:
-            left.append(f"left out: {peer.__name__}: {e}")
-    return rows, left
-
-
-def text(rows, left):
-    lines = ["", "%-52s %7s %9s %9s %12s" % ("", "rounds", "p50 us", "p99 us", "CPU us/event")]
-    for r in rows:
-        lines.append("%-52s %7d %9.0f %9.0f %12s" % (r["source"], r["rounds"], r["p50"], r["p99"], "-" if r["cpu"] is None else "%.0f" % r["cpu"]))
-    return "\n".join(lines + [""] + left)
+        parts[what.__name__] = lambda what=what: t.rows.extend(
+            {"source": f"{r['what']} to {r['to']}", "rounds": r["rounds"], "p50": r["p50_us"], "p99": r["p99_us"], "cpu": r["cpu_us"]}
+            for r in what(bench, count))
+    for name, fn in source_service.PARTS.items():
+        parts[name] = lambda fn=fn: fn(bench, t, quick)
+    for name, fn in source_peers.PARTS.items():
+        parts[name] = lambda fn=fn: fn(bench, t, quick)
+    parts["idle"] = lambda: source_idle.run(bench, t, quick)
+    for name in only:
+        if name not in parts:
+            raise SystemExit(f"bench: there is no source {name!r}; there are " + ", ".join(parts))
+    say("each source, from its event to the transition:")
+    for name, part in parts.items():
+        if not only or name in only:
+            with t.part(name):
+                part()
+    return t

@@ -18,7 +18,7 @@ HOST_TESTS = \
 	tests/host/test_third_party.py \
 	tests/host/test_valgrind.py
 TESTS += $(HOST_TESTS)
-EXTRA_DIST += $(HOST_TESTS) tests/lib/actiontest.py tests/lib/kithtest.py
+EXTRA_DIST += $(HOST_TESTS) tests/lib/actiontest.py tests/lib/auditlog.py tests/lib/kithtest.py
 
 # Plugins under test: built, never installed
 check_PROGRAMS += tests/host/plugins/probe.so

@@ -1,63 +1,23 @@
 #!/usr/bin/python3
 """The running kernel's audit log: messages of a sender, of auditctl, a promiscuous device, a process that is killed; a flood; who may not read it."""
-import fcntl
+import contextlib
 import os
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from kerneltest import Stopped, run  # noqa: E402
+from auditlog import AUDIT, enable, switched_on, user  # noqa: E402, by way of kerneltest
 from kithtest import Skip, Suite, wait_for  # noqa: E402
 
 suite = Suite()
-AUDIT, GET, SET = 9, 1000, 1001
 CONF = 'interval = 1h\nplugin audit { records = ["all"] }\n'
 refused = None
-
-
-def talk(kind, body=b""):
-    """One message to the kernel; what it answers, or raises OSError"""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, AUDIT) as s:
-        s.settimeout(10)
-        s.sendto(struct.pack("=IHHII", 16 + len(body), kind, 5, 1, 0) + body, (0, 0))
-        answer = b""
-        while True:
-            data = s.recv(65536)
-            length, what = struct.unpack_from("=IH", data)
-            if what == 2:
-                error = struct.unpack_from("=i", data, 16)[0]
-                if error:
-                    raise OSError(-error, os.strerror(-error))
-                if kind != GET or answer:
-                    return answer
-            elif what == kind:
-                answer = data[16:]
-                return answer
-
-
-def enabled():
-    return struct.unpack_from("=2I", talk(GET))[1]
-
-
-def enable(value):
-    talk(SET, struct.pack("=12I", 1, value, *[0] * 10))
-
-
-def user(text, kind=1112):
-    talk(kind, text.encode() + b"\0")
-
-
-# The log is the whole machine's: one test of it at a time switches it on and off
-lock = open(os.path.join(tempfile.gettempdir(), "kith-test-audit.lock"), "a")
-fcntl.flock(lock, fcntl.LOCK_EX)
+log = contextlib.ExitStack()
 try:
-    before = enabled()
-    if before == 2:
-        raise OSError(1, "the audit log is locked")
-    enable(1)
+    log.enter_context(switched_on())
 except OSError as e:
     refused = str(e)
 
@@ -136,8 +96,7 @@ try:
             d.wait_log("events were lost")
             w.end()
 finally:
-    if not refused:
-        enable(before)
+    log.close()
 
 with suite.check("in a network namespace of its own it is skipped, with the reason"):
     p = subprocess.run(["unshare", "--net", "--map-root-user", sys.executable, "-c", """

@@ -117,6 +117,26 @@ START_TEST(nothing_is_looked_at_without_an_event)
 }
 END_TEST
 
+/* A look at many files, and much later an event of one: it does not wait as long as if it had come right behind */
+START_TEST(one_by_itself_is_not_late)
+{
+	char path[40];
+
+	for (int k = 0; k < 500; k++) {
+		snprintf(path, sizeof(path), "/srv/many/%d", k);
+		ck_assert_int_eq(fake_write(root, path, "one"), 0);
+	}
+	fake_host_option(f, "paths", "/srv/many/*, /etc/a.conf");
+	start();
+	fake_host_advance(f, NS_PER_S);
+	usleep(600000); /* longer than it ever rests after a look */
+	ck_assert_int_eq(fake_write(root, "/etc/a.conf", "longer"), 0);
+	ck_assert_int_eq(fake_host_file(f, real("/etc/a.conf"), "", KITH_FILE_CHANGED), 0);
+	fake_host_advance(f, NS_PER_MS);
+	ck_assert_double_eq(fake_host_value(f, "file:/etc/a.conf:size"), 6);
+}
+END_TEST
+
 START_TEST(many_events_are_one_look)
 {
 	uint64_t puts;
@@ -245,6 +265,7 @@ int main(void)
 	tcase_add_test(c, names);
 	tcase_add_test(c, digests);
 	tcase_add_test(c, nothing_is_looked_at_without_an_event);
+	tcase_add_test(c, one_by_itself_is_not_late);
 	tcase_add_test(c, many_events_are_one_look);
 	tcase_add_test(c, patterns);
 	tcase_add_test(c, wanted_names_come_and_go);
