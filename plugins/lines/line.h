@@ -75,8 +75,8 @@ size_t line_cut(const char *text, size_t length, size_t max);
  */
 bool stamp_iso(const char **at, const char *end, struct line_clock *clock, int64_t *ret_time);
 /*
- * Nov 28 01:02:03, also with one blank, a year before or behind the time, a fraction, and Cisco's * or . before and : behind. Local time, of the year that
- * is nearest to now.
+ * Nov 28 01:02:03, also with one blank, a year before or behind the time, a fraction, and Cisco's * or . before and : behind. Local time, of the last
+ * year by which it is no more than a week ahead.
  */
 bool stamp_bsd(const char **at, const char *end, struct line_clock *clock, int64_t *ret_time);
 

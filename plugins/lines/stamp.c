@@ -6,6 +6,7 @@
 
 #define NS_PER_S INT64_C(1000000000)
 #define DAY 86400
+#define AHEAD (7 * DAY) /* s that the clock of who wrote a line may be ahead */
 #define QUARTER 900 /* s: no time zone's offset changes within one */
 
 struct civil {
@@ -198,18 +199,14 @@ static int year_of_now(struct line_clock *clock)
 	return clock->year;
 }
 
-/* The year before on New Year's day, or the one after where a clock is ahead */
+/* The last one by which it is not ahead, save for clocks that are: next year's on New Year's Eve, the year before on New Year's Day */
 static void guess_year(struct line_clock *clock, struct civil *c)
 {
-	int64_t now = clock->now / NS_PER_S, half = 183 * DAY;
+	int64_t now = clock->now / NS_PER_S;
 
-	c->year = year_of_now(clock);
-	if (c->month == 2 && c->day == 29)
-		return;
-	if (seconds_of(c) - now > half)
+	c->year = year_of_now(clock) + 1;
+	while (seconds_of(c) > now + AHEAD && c->year > 1970)
 		c->year--;
-	else if (now - seconds_of(c) > half)
-		c->year++;
 }
 
 bool stamp_bsd(const char **at, const char *end, struct line_clock *clock, int64_t *ret_time)

@@ -15,6 +15,7 @@ plugins_syslog_so_CFLAGS = $(PLUGIN_CFLAGS)
 plugins_syslog_so_LDFLAGS = $(SO_LINK)
 plugins_syslog_so_LDADD =
 EXTRA_DIST += plugins/syslog/README
+dist_promises_DATA += promises/bundles/logs.promise
 
 check_PROGRAMS += tests/unit/test_syslog
 TESTS += tests/unit/test_syslog

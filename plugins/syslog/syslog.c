@@ -107,7 +107,7 @@ static void say_dropped(const struct limit_source *source, void *user)
 {
 	struct syslog *s = user;
 	const union texts *t = (const union texts *)(const void *)source->note;
-	char message[200], who[80], dropped[24];
+	char message[240], who[128], dropped[24];
 	struct kith_field fields[] = { { "source", who }, { "dropped", dropped } };
 	struct kith_record r = { .size = sizeof(r), .priority = KITH_WARNING, .subject = "syslog:dropped", .message = message, .fields = fields,
 		                 .n_fields = KITH_COUNT(fields) };

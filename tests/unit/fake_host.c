@@ -150,7 +150,7 @@ void fake_host_free(struct fake_host *f)
 	free(f->note);
 	free(f->text);
 	free(f->root);
-	free(f->state);
+	free(f->state_dir);
 	free(f);
 }
 

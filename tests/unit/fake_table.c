@@ -320,7 +320,7 @@ static int64_t do_now(const struct kith_host *h)
 static const char *do_state_folder(const struct kith_host *h)
 {
 	errno = ENOENT;
-	return fake(h)->state;
+	return fake(h)->state_dir;
 }
 
 __attribute__((format(printf, 3, 4))) static void do_log(const struct kith_host *h, int priority, const char *format, ...)
