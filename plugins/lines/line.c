@@ -180,6 +180,22 @@ static void take_rest(char *at, char *end, bool timed, bool local, struct line *
 	l->message = line_clean(at, (size_t)(end - at));
 }
 
+static void line_begin(struct line *l)
+{
+	memset(l, 0, offsetof(struct line, params));
+	l->n_params = l->left_out = l->n_keys = 0;
+	l->facility = l->severity = LINE_NONE;
+	l->host = l->identifier = l->pid = l->msgid = l->message = "";
+}
+
+void line_plain(char *text, size_t length, struct line *ret_line)
+{
+	line_begin(ret_line);
+	while (length && (text[length - 1] == '\n' || text[length - 1] == '\0' || text[length - 1] == '\r'))
+		length--;
+	ret_line->message = line_clean(text, length);
+}
+
 void line_parse(char *text, size_t length, uint32_t flags, struct line_clock *clock, struct line *ret_line)
 {
 	struct line *l = ret_line;
@@ -188,10 +204,7 @@ void line_parse(char *text, size_t length, uint32_t flags, struct line_clock *cl
 
 	while (end > at && (end[-1] == '\n' || end[-1] == '\0' || end[-1] == '\r'))
 		end--;
-	memset(l, 0, offsetof(struct line, params));
-	l->n_params = l->left_out = l->n_keys = 0;
-	l->facility = l->severity = LINE_NONE;
-	l->host = l->identifier = l->pid = l->msgid = l->message = "";
+	line_begin(l);
 	at = take_priority(at, end, l);
 	if (l->malformed) {
 		l->message = line_clean(at, (size_t)(end - at));

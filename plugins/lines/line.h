@@ -52,6 +52,9 @@ struct line {
  */
 void line_parse(char *text, size_t length, uint32_t flags, struct line_clock *clock, struct line *ret_line);
 
+/* A line of no form: all of it is the message. text[length] is written to. */
+void line_plain(char *text, size_t length, struct line *ret_line);
+
 /* "kern", "user", …, "local7"; "" of LINE_NONE */
 const char *line_facility(uint32_t facility);
 

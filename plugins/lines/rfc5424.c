@@ -186,6 +186,9 @@ bool line_modern(char *at, char *end, struct line_clock *clock, struct line *l)
 	if (data && data < end && *data == ' ')
 		data++;
 	at = skip_mark(data ? data : at, end);
+	/* rsyslog's own template of this form has the blank behind an RFC 3164 tag once more. */
+	if (end - at >= 2 && *at == ' ')
+		at++;
 	l->message = line_clean(at, (size_t)(end - at));
 	return true;
 }

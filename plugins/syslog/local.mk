@@ -42,4 +42,5 @@ EXTRA_DIST += tests/host/test_syslog.py
 EXTRA_PROGRAMS += tests/bench/bench_syslog
 tests_bench_bench_syslog_SOURCES = tests/bench/bench_syslog.c $(LINES_SOURCES)
 tests_bench_bench_syslog_LDADD = $(LIBKITH_LIBS)
+tests_bench_bench_syslog_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 CLEANFILES += tests/bench/bench_syslog

@@ -142,6 +142,8 @@ static const struct {
 	{ "<13>1 - h a p m - x", "user.5 - h a[p] m |x|", 0 },
 	{ "<13>1 2026-11-28T00:59:58.123456Z h a 1 m - x", "user.5 2026-11-28T00:59:58.123456 h a[1] m |x|", 0 },
 	{ "<13>1 - h a p m - " BOM, "user.5 - h a[p] m ||", 0 },
+	{ "<13>1 - h a p m -  x", "user.5 - h a[p] m |x|", 0 },
+	{ "<13>1 - h a p m -   x", "user.5 - h a[p] m | x|", 0 },
 	{ "<13>1 - h a p m -x", "user.5 - h a[p] m |-x| !", 0 },
 	{ "<13>1 - h a p m [i] x", "user.5 - h a[p] m |x|", 0 },
 	{ "<13>1 - h a p m [i][j] x", "user.5 - h a[p] m |x|", 0 },
