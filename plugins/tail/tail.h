@@ -22,6 +22,7 @@
 #define NS_PER_MS INT64_C(1000000)
 #define READ_BYTES (256 * 1024) /* of a file, before others have their turn */
 #define HEAD_BYTES 64           /* by which a file is known again */
+#define LINGER (60 * NS_PER_S)   /* that one whose name leads elsewhere is kept open without a change */
 #define NAMES_MAX 1024
 #define FOLDERS_MAX 1024
 
@@ -35,6 +36,7 @@ struct name {
 	struct tail *t;
 	kith_id id;              /* KITH_ID_NONE: there are too many */
 	double counts[N_METRICS];
+	double lag;              /* B, as it is added up */
 	bool changed;            /* its counts, since they were put */
 	bool literal;            /* an option names it: its series stay */
 	bool seen;               /* by the scan that goes on */
@@ -60,6 +62,7 @@ struct file {
 	dev_t dev;
 	ino_t ino;
 	int64_t offset;          /* all before it is recorded */
+	int64_t size;            /* at the last look */
 	int64_t saved, save_next; /* offsets: in the file of places, and to be written there next */
 	struct head head;
 	struct split split;
@@ -67,12 +70,14 @@ struct file {
 	bool rotated;            /* its name leads elsewhere, or nowhere */
 	bool ended;              /* it was read to its end since it was rotated */
 	int64_t grown;           /* mono ns: it had new bytes then */
+	int64_t due;             /* mono ns of the next look at it that no event asks for; 0: none */
 	bool waits;              /* what is left is no whole record yet */
 };
 
 /* A directory that is watched for names that come and go */
 struct folder {
 	struct folder *next;
+	struct tail *t;
 	struct kith_watch *watch;
 	bool is_dir, seen;
 	char path[];
@@ -120,6 +125,7 @@ void name_free(struct name *n); /* its series end */
 /* find.c: all that the options name or match */
 void find_all(struct tail *t);
 void find_free(struct tail *t);
+struct file *file_find(struct tail *t, dev_t dev, ino_t ino);
 
 /* follow.c */
 /* `start`: from its beginning; else from its end. `place`: from there, may be NULL. Takes `fd`. */
@@ -127,9 +133,11 @@ int file_new(struct name *n, int fd, const struct stat *st, bool start, const st
 void file_free(struct file *f);
 bool head_read(int fd, int64_t size, struct head *ret_head);
 bool head_same(int fd, const struct head *head);
-/* Reads some of it. true: there is more */
-bool file_read(struct file *f);
-void file_lag(struct file *f);
+/* Reads some of it. How long until the next look: 0: there is more; LOOK_NEVER: when an event says so */
+#define LOOK_NEVER INT64_MAX
+int64_t file_read(struct file *f);
+/* Its name leads elsewhere, or nowhere, from now on. */
+void file_rotate(struct file *f);
 
 /* place.c */
 int places_load(struct tail *t);
