@@ -442,6 +442,10 @@ static void tail_fini(void *state)
 {
 	struct tail *t = state;
 
+	if (!t->buffer) {
+		tail_free(t);
+		return;
+	}
 	t->mono = mono_now();
 	t->clock.now = t->h->now(t->h);
 	for (struct file *f = t->files; f; f = f->next)
@@ -485,15 +489,17 @@ static int tail_init(const struct kith_host *h, void **ret_state)
 	struct tail *t;
 	int r;
 
-	if (!n) {
-		h->note(h, "no file is named: files is empty");
-		return -EOPNOTSUPP;
-	}
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
 	t->h = h;
 	t->notify = -1;
+	/* It runs all the same, so that promises know its family. */
+	if (!n) {
+		h->note(h, "no file is named: files is empty");
+		*ret_state = t;
+		return 0;
+	}
 	r = check_options(t, files, n);
 	if (r == 0)
 		r = tail_begin(t);
@@ -510,7 +516,8 @@ static int tail_resync(void *state)
 	struct tail *t = state;
 
 	t->rescan = true;
-	tail_soon(t, 0);
+	if (t->buffer)
+		tail_soon(t, 0);
 	return 0;
 }
 

@@ -6,7 +6,8 @@ EXTRA_PROGRAMS += $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS)
 EXTRA_DIST += tests/bench/README tests/bench/bench.py tests/bench/cost.py tests/bench/detection.py \
 	tests/bench/holders.py tests/bench/kith.py tests/bench/latency.py tests/bench/measure.py tests/bench/peers.py \
-	tests/bench/promises.py tests/bench/sources.py tests/bench/report.py tests/bench/report_promises.py tests/bench/tables.py
+	tests/bench/promises.py tests/bench/sources.py tests/bench/report.py tests/bench/report_promises.py tests/bench/tables.py \
+	tests/bench/logs.py
 
 tests_bench_bare_SOURCES = tests/bench/bare.c
 tests_bench_sleepers_SOURCES = tests/bench/sleepers.c
@@ -21,7 +22,7 @@ tests_bench_bench_promises_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=call
 
 BENCH_ARGS =
 if SANITIZERS
-bench bench-promises bench-sources:
+bench bench-promises bench-sources bench-logs:
 	@echo "make $@: sanitizers cost more than all that is measured: use a build without --enable-sanitizers" >&2; exit 1
 else
 RUN_BENCH = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/tests/bench/bench.py --build .
@@ -35,5 +36,9 @@ bench-promises: all
 bench-sources: all
 	$(MAKE) $(AM_MAKEFLAGS) $(BENCH_NEEDS)
 	$(RUN_BENCH) --sources-only $(BENCH_ARGS)
+bench-logs: all
+	$(MAKE) $(AM_MAKEFLAGS) tests/bench/bench_syslog
+	tests/bench/bench_syslog
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/tests/bench/logs.py --build .
 endif
-.PHONY: bench bench-promises bench-sources
+.PHONY: bench bench-promises bench-sources bench-logs

@@ -23,7 +23,7 @@ MAY = {
     "control": ["base", "loop", "model", "promises", "store"],
     "cli": ["base", "daemon/control/client.h", "daemon/control/control.pb-c.h"],
     "store": ["base", "model", "plugins/plugin.h"],
-    "plugin": ["plugins/plugin.h", "plugins/sources"],
+    "plugin": ["plugins/plugin.h", "plugins/sources", "plugin:lines"],
     "exporter": ["plugins/plugin.h", "plugins/sources"],
 }
 # System headers that are the affair of few: pattern -> modules

@@ -185,7 +185,7 @@ static void fire(void)
 START_TEST(nothing_without_an_option)
 {
 	f = fake_host_new(&kith_plugin, "");
-	ck_assert_int_eq(fake_host_start(f), -EOPNOTSUPP);
+	ck_assert_int_eq(fake_host_start(f), 0);
 	ck_assert_ptr_nonnull(strstr(f->note, "no socket is asked for"));
 	fake_host_free(f);
 }
