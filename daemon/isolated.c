@@ -518,7 +518,7 @@ static int isolated_host(struct isolated *i)
 {
 	struct daemon *d = i->d;
 	struct host_parts parts = { .loop = d->loop, .model = d->model, .netlink = d->netlink, .process = d->process,
-		                    .file = d->file, .children = &d->children, .conf = d->conf, .inside = true, .user = i, .on_tick = tick_cb };
+		                    .file = d->file, .children = &d->children, .conf = d->conf, .state = d->options.state_dir, .inside = true, .user = i, .on_tick = tick_cb };
 	size_t at;
 	int r = host_new(&parts, &d->host);
 

@@ -98,7 +98,7 @@ static int main_host(struct daemon *d)
 {
 	struct host_parts parts = { .loop = d->loop, .model = d->model, .netlink = d->netlink, .process = d->process,
 		                    .file = d->file, .children = &d->children, .conf = d->conf, .config = d->options.config,
-		                    .foreground = d->options.foreground, .user = d, .on_tick = tick_cb, .on_jump = jump_cb };
+		                    .state = d->options.state_dir, .foreground = d->options.foreground, .user = d, .on_tick = tick_cb, .on_jump = jump_cb };
 	int r = host_new(&parts, &d->host);
 
 	return r < 0 ? r : host_add_builtin(d->host, &self_plugin);

@@ -28,6 +28,9 @@ include plugins/cgroup/local.mk
 include plugins/exec/local.mk
 include plugins/file/local.mk
 include plugins/textfile/local.mk
+include plugins/lines/local.mk
+include plugins/syslog/local.mk
+include plugins/tail/local.mk
 include plugins/service/local.mk
 include plugins/package/local.mk
 include plugins/template/local.mk

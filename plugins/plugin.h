@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 #define KITH_ABI_MAJOR 1 /* another major: the plugin is refused */
-#define KITH_ABI_MINOR 6 /* a newer minor than kithd's: the plugin is refused */
+#define KITH_ABI_MINOR 7 /* a newer minor than kithd's: the plugin is refused */
 
 #define KITH_HAS(table, member) \
 	((table)->size >= offsetof(struct kith_host, member) + sizeof((table)->member))
@@ -105,7 +105,11 @@ struct kith_field {
 	const char *value;
 };
 
-/* A record: something that happened. All is copied. */
+/*
+ * A record: something that happened. All is copied. `flags` is kithd's, for those that hear the record (since ABI 1.7): what a plugin sets
+ * there is not looked at.
+ */
+#define KITH_RECORD_LOG 0x1u /* a line of a log: of a plugin with KITH_PROVIDES_LOGS */
 struct kith_record {
 	uint32_t size;       /* sizeof(struct kith_record) */
 	uint32_t priority;   /* enum kith_priority */
@@ -114,6 +118,7 @@ struct kith_record {
 	const char *message; /* one line of UTF-8 */
 	const struct kith_field *fields;
 	uint32_t n_fields; /* at most 32 */
+	uint32_t flags;    /* KITH_RECORD_* */
 };
 
 /* A promise's assessments, for exporters */
@@ -319,7 +324,10 @@ struct kith_host {
 	int (*put_at)(const struct kith_host *h, kith_id id, double value, int64_t time);
 	/* `n` values for the metrics from `id` on; a NaN leaves its metric out */
 	int (*put_all)(const struct kith_host *h, kith_id id, const double *values, uint32_t n);
-	/* Bounded: -ENOSPC when this plugin records faster than its rate limit; what was dropped is counted and said. */
+	/*
+	 * Bounded: -ENOSPC when this plugin records faster than its rate limit; what was dropped is counted and said. Not so with
+	 * KITH_PROVIDES_LOGS.
+	 */
 	int (*record)(const struct kith_host *h, const struct kith_record *record);
 
 	/* Watches. ret_watch may be NULL where the plugin never unwatches. A watch may be dropped from within a callback. */
@@ -429,6 +437,14 @@ struct kith_host {
 	 * the next call is that late: not earlier than the interval, nor later than steady_interval or twice the time of the last one.
 	 */
 	void (*look_again)(const struct kith_host *h, int64_t ns);
+
+	/* ---- since ABI 1.7 ---- */
+
+	/*
+	 * A folder of this plugin's own for what is to survive a restart, made when it is asked for the first time (mode 0700): its path, valid
+	 * until fini. NULL: it cannot be made, and errno says why. Not below root(): it is kithd's.
+	 */
+	const char *(*state_folder)(const struct kith_host *h);
 };
 
 /* ---- the plugin's descriptor ------------------------------------------------------------------------------------ */
@@ -444,6 +460,11 @@ struct kith_host {
  * look_again.
  */
 #define KITH_PROVIDES_LEVELS 0x10u
+/*
+ * Since ABI 1.7. Its records are lines of logs, many thousands a second perhaps: no rate limit of kithd's holds them, as the plugin limits
+ * its own sources; one that uses more CPU than its budget is slowed and never stopped. Of exporters only those with this flag hear such records.
+ */
+#define KITH_PROVIDES_LOGS 0x20u
 
 /* needs: what is not granted or not there skips the plugin, with the reason shown by `kith plugins` */
 #define KITH_NEEDS_PROCFS 0x1u         /* <root>/proc is mounted */

@@ -109,6 +109,69 @@ static const char *too_large(const char *pattern)
 	return m.too_deep ? "its parentheses are nested too deep" : NULL;
 }
 
+/* ---- what must be in the text ------------------------------------------------------------------------------------ */
+
+static void needle_take(struct regex *r, const char *run, size_t length)
+{
+	if (length > strlen(r->needle)) {
+		memcpy(r->needle, run, length);
+		r->needle[length] = '\0';
+	}
+}
+
+/* The one plain character at *at, and *at behind it; '\0': it is something else, which is passed over */
+static char needle_char(struct measure *m)
+{
+	char c = *m->at;
+
+	if (c == '\\' && m->at[1] && !strchr(".[]{}()*+?^$|\\/-:\" ", m->at[1]))
+		c = '\0'; /* \w and the like */
+	else if (c == '\\' && m->at[1])
+		c = m->at[1];
+	else if (strchr("[(.^$", c))
+		c = '\0';
+	measure_atom(m);
+	return c;
+}
+
+/*
+ * The longest run of plain characters outside of parentheses, that no choice (|) and no repetition makes optional. To look for it is ten times as fast as
+ * to match, and nearly all texts do not have it.
+ */
+static void needle_find(struct regex *r, const char *pattern)
+{
+	struct measure m = { .at = pattern };
+	char run[REGEX_NEEDLE_MAX];
+	size_t n = 0;
+
+	if (strstr(pattern, "(?"))
+		return; /* flags: it may not look at case */
+	while (*m.at) {
+		char c;
+
+		if (*m.at == '|' || *m.at == ')') {
+			*r->needle = '\0';
+			return;
+		}
+		c = needle_char(&m);
+		if (c && n < sizeof(run) && !(*m.at && strchr("*?{", *m.at)))
+			run[n++] = c;
+		else
+			c = '\0';
+		if (c && *m.at != '+')
+			continue;
+		needle_take(r, run, n);
+		n = 0;
+		while (*m.at && strchr("*+?{", *m.at)) {
+			if (*m.at == '{')
+				measure_repeat(&m);
+			else
+				m.at++;
+		}
+	}
+	needle_take(r, run, n);
+}
+
 /* ---- the library ------------------------------------------------------------------------------------------------- */
 
 struct regex *regex_new(const char *pattern, char *why, size_t size)
@@ -139,6 +202,7 @@ struct regex *regex_new(const char *pattern, char *why, size_t size)
 		goto fail;
 	}
 	r->compiled = compiled;
+	needle_find(r, pattern);
 	return r;
 fail:
 	free(compiled);
@@ -160,5 +224,7 @@ void regex_free_all(struct regex *first)
 
 bool regex_matches(const struct regex *r, const char *text)
 {
+	if (*r->needle && !strstr(text, r->needle))
+		return false;
 	return tre_regnexec(r->compiled, text, strlen(text), 0, NULL, 0) == 0;
 }

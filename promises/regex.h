@@ -6,11 +6,13 @@
 #include <stddef.h>
 
 #define REGEX_LENGTH_MAX 512
+#define REGEX_NEEDLE_MAX 31
 #define REGEX_PARTS_MAX 2000 /* characters to match, with what repetitions multiply */
 
 struct regex {
 	struct regex *next; /* of whoever owns it */
 	void *compiled;
+	char needle[REGEX_NEEDLE_MAX + 1]; /* must be in any text that matches; "": nothing that is known */
 };
 
 /* NULL: `why` says what is wrong with the pattern (at least 128 bytes), or is "" without memory */

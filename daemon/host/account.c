@@ -36,6 +36,9 @@ static void account_strike(struct plugin *p, int64_t mono)
 	a->last_strike = mono;
 	a->window_start = mono;
 	a->window_cpu = 0;
+	/* Whoever logs would lose its way to log: what is slowed keeps within its budget, too. */
+	if ((p->d.provides & KITH_PROVIDES_LOGS) && a->strikes >= STRIKES_STOP)
+		a->strikes = STRIKES_STOP - 1;
 	if (a->strikes >= STRIKES_STOP) {
 		plugin_set_reason(p, "stopped: %.1f %% CPU again and again, its budget is %.1f %%; raise cpu_budget or mend it", percent,
 		                  p->cpu_budget);

@@ -24,6 +24,7 @@ struct host_parts {
 	struct children *children;
 	const struct conf *conf; /* replaced by host_configure */
 	const char *config; /* its file, for the processes of isolated plugins; NULL: no plugin can be isolated */
+	const char *state;  /* the folder of kithd's state, below which plugins get theirs; NULL: none */
 	bool foreground;    /* they log to standard error, as kithd does */
 	bool inside;        /* this is such a process: its plugin runs in here, whatever its section says */
 	void *user;

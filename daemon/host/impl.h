@@ -141,6 +141,7 @@ struct plugin {
 	int64_t regular;        /* wall ns of the next sample that would be without that */
 	int64_t due;            /* wall ns of its next sample; 0: samples nothing */
 	double cpu_budget;      /* percent of one core */
+	char *state_folder;     /* that it was given; NULL: it did not ask */
 	char *capped;           /* which family is at its cap of instances; NULL none */
 	struct account account;
 	struct job *jobs;
@@ -205,6 +206,8 @@ void reading_forget(struct plugin *p);
 
 /* table.c: plugin.h's functions */
 void table_init(struct plugin *p);
+/* `log`: a line of a log, which no rate limit holds. -EINVAL, -ENOSPC */
+int table_record(struct plugin *p, const struct kith_record *record, bool log);
 void table_say_dropped(struct plugin *p); /* of its records; on each tick, so that the last of them are said too */
 
 /* watch.c */

@@ -310,7 +310,7 @@ static void on_record(struct isolate *i, struct wire_in *in)
 		return;
 	}
 	r.record.time = isolate_time(i, r.record.time);
-	p->table.record(&p->table, &r.record);
+	table_record(p, &r.record, r.record.flags & KITH_RECORD_LOG);
 }
 
 static void isolate_note(struct isolate *i, const char *text)

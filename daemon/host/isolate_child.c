@@ -124,12 +124,14 @@ static int child_exec(struct plugin *p, int fd, pid_t *ret_pid)
 	const char *slash = strrchr(p->path, '/');
 	char *folder = strndup(p->path, slash ? (size_t)(slash - p->path) : 0), **env = child_environment();
 	const char *argv[] = { "kithd", "--isolated", p->name, "--plugin-dir", folder, "-c", parts->config,
-		               parts->foreground ? "-f" : NULL, NULL };
+		               parts->state ? "--state-dir" : NULL, parts->state, NULL, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t set;
 	int r = ENOMEM;
 
+	if (parts->foreground)
+		argv[parts->state ? 9 : 7] = "-f";
 	if (!folder || !env)
 		goto out;
 	posix_spawn_file_actions_init(&files);

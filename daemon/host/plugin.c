@@ -56,6 +56,7 @@ void plugin_free(struct plugin *p)
 	free(p->reason);
 	free(p->note);
 	free(p->capped);
+	free(p->state_folder);
 	free(p);
 }
 

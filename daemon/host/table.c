@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 
 #define RECORD_FIELDS_MAX 32
+#define RECORD_SIZE_MIN offsetof(struct kith_record, flags) /* what it was in ABI 1.0; what comes after is kithd's to fill in */
 #define RECORD_RATE 200.   /* records a second a plugin, over time */
 #define RECORD_BURST 2000.
 #define DROPPED_EVERY NS_PER_S /* how often it is said what was dropped, at most */
@@ -97,29 +99,38 @@ void table_say_dropped(struct plugin *p)
 	           (unsigned long long)dropped);
 }
 
-static int t_record(const struct kith_host *t, const struct kith_record *record)
+/* Lines of logs take no token, and so no look at the clock: there are thousands a second, and the plugin limits its sources. */
+int table_record(struct plugin *p, const struct kith_record *record, bool log)
 {
-	struct plugin *p = table_plugin(t);
 	struct account *a = &p->account;
-	struct kith_record own = { .size = sizeof(own) };
+	struct kith_record own;
 
-	if (record->size < sizeof(own) || !record->message || record->priority > KITH_DEBUG ||
+	if (record->size < RECORD_SIZE_MIN || !record->message || record->priority > KITH_DEBUG ||
 	    record->n_fields > RECORD_FIELDS_MAX || (record->n_fields && !record->fields))
 		return -EINVAL;
 	for (uint32_t i = 0; i < record->n_fields; i++)
 		if (!record->fields[i].key || !record->fields[i].value)
 			return -EINVAL;
-	if (!account_take_token(&a->record_tokens, &a->record_at, RECORD_RATE, RECORD_BURST)) {
+	if (!log && !account_take_token(&a->record_tokens, &a->record_at, RECORD_RATE, RECORD_BURST)) {
 		a->record_dropped++;
 		return -ENOSPC;
 	}
-	table_say_dropped(p);
-	own = *record;
+	if (!log)
+		table_say_dropped(p);
+	memcpy(&own, record, RECORD_SIZE_MIN);
 	own.size = sizeof(own);
+	own.flags = log ? KITH_RECORD_LOG : 0;
 	if (!own.subject)
 		own.subject = p->name;
 	model_record(p->host->parts.model, &own);
 	return 0;
+}
+
+static int t_record(const struct kith_host *t, const struct kith_record *record)
+{
+	struct plugin *p = table_plugin(t);
+
+	return table_record(p, record, p->d.provides & KITH_PROVIDES_LOGS);
 }
 
 static int t_netlink_dump(const struct kith_host *t, int protocol, uint16_t type, const void *body, size_t length,
@@ -218,6 +229,35 @@ static int t_dump_source(const struct kith_host *t, uint32_t source, const void 
 	return source_dump(table_plugin(t)->host->sources, source, filter, fn, user);
 }
 
+/* STATE/plugins/NAME; of a plugin that is part of kithd too */
+static const char *t_state_folder(const struct kith_host *t)
+{
+	struct plugin *p = table_plugin(t);
+	const char *state = p->host->parts.state;
+	char *path = NULL;
+	int r = 0;
+
+	if (p->state_folder)
+		return p->state_folder;
+	if (!state || asprintf(&path, "%s/plugins/%s", state, p->name) < 0) {
+		errno = state ? ENOMEM : ENOENT;
+		return NULL;
+	}
+	path[strlen(path) - strlen(p->name) - 1] = '\0';
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		r = errno;
+	path[strlen(path)] = '/';
+	if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+		r = errno;
+	if (r) {
+		free(path);
+		errno = r;
+		return NULL;
+	}
+	p->state_folder = path;
+	return path;
+}
+
 static void t_look_again(const struct kith_host *t, int64_t ns)
 {
 	table_plugin(t)->asked = ns;
@@ -278,5 +318,6 @@ void table_init(struct plugin *p)
 		.watch_source = watch_add_source,
 		.dump_source = t_dump_source,
 		.look_again = t_look_again,
+		.state_folder = t_state_folder,
 	};
 }

@@ -69,6 +69,7 @@ void wire_put_record(struct buf *b, const struct kith_record *record)
 
 	wire_put_u32(b, record->priority);
 	wire_put_u32(b, n);
+	wire_put_u32(b, record->flags);
 	wire_put_u64(b, (uint64_t)record->time);
 	wire_put_text(b, record->subject, FIELD_MAX);
 	wire_put_text(b, record->message, MESSAGE_MAX);
@@ -177,6 +178,7 @@ void wire_record(struct wire_in *in, struct wire_record *ret_record)
 	r->record = (struct kith_record){ .size = sizeof(r->record), .fields = r->fields };
 	r->record.priority = wire_u32(in);
 	r->record.n_fields = wire_u32(in);
+	r->record.flags = wire_u32(in);
 	r->record.time = (int64_t)wire_u64(in);
 	r->record.subject = wire_text(in);
 	r->record.message = wire_text(in);

@@ -16,7 +16,7 @@
 
 #define WIRE_FD 3                   /* the child's end of the socket */
 #define WIRE_MAGIC 0x6b697468u
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 #define WIRE_DATAGRAM_MAX (60u * 1024) /* bytes; one message is no longer than that */
 #define WIRE_FAMILIES_MAX 256u      /* that one isolated plugin may declare */
 

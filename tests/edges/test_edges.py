@@ -25,7 +25,7 @@ MAY = {
     "store": ["base", "model", "plugins/plugin.h"],
     # kith-log, a program of its own that answers a request
     "store/log": ["base", "store", "daemon/control/control.pb-c.h", "daemon/control/frame.h", "daemon/control/pattern.h", "promises/regex.h"],
-    "plugin": ["plugins/plugin.h", "plugins/sources"],
+    "plugin": ["plugins/plugin.h", "plugins/sources", "plugin:lines"],
     "exporter": ["plugins/plugin.h", "plugins/sources"],
 }
 # System headers that are the affair of few: pattern -> modules

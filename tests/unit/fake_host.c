@@ -150,6 +150,7 @@ void fake_host_free(struct fake_host *f)
 	free(f->note);
 	free(f->text);
 	free(f->root);
+	free(f->state_dir);
 	free(f);
 }
 

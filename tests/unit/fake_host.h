@@ -58,6 +58,7 @@ struct fake_host {
 	void *state;
 	bool started;
 	char *root;
+	char *state_dir;  /* of state_folder(): a test's own, freed with the host; NULL: there is none */
 	int64_t now;      /* wall ns; starts at 1,700,000,000 s */
 	int64_t interval; /* ns; starts at 10 s */
 

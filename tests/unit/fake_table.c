@@ -317,6 +317,12 @@ static int64_t do_now(const struct kith_host *h)
 	return fake(h)->now;
 }
 
+static const char *do_state_folder(const struct kith_host *h)
+{
+	errno = ENOENT;
+	return fake(h)->state_dir;
+}
+
 __attribute__((format(printf, 3, 4))) static void do_log(const struct kith_host *h, int priority, const char *format, ...)
 {
 	struct fake_host *f = fake(h);
@@ -364,6 +370,7 @@ void fake_table_calls(struct kith_host *h)
 	h->interval = do_interval;
 	h->now = do_now;
 	h->look_again = do_look_again;
+	h->state_folder = do_state_folder;
 	h->log = do_log;
 	h->note = do_note;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -27,7 +28,7 @@ struct host_fixture {
 	struct children children;
 	struct conf *conf;
 	struct host *host;
-	char dir[64];
+	char dir[64], state[80];
 };
 
 static inline struct conf *fixture_conf(struct host_fixture *f, const char *text)
@@ -61,7 +62,9 @@ static inline void fixture_start(struct host_fixture *f, const char *conf)
 	ck_assert_int_eq(file_source_new(f->loop, &f->file), 0);
 	f->children.loop = f->loop;
 	f->conf = fixture_conf(f, conf);
-	parts = (struct host_parts){ .loop = f->loop, .model = f->model, .netlink = f->netlink, .process = f->process,
+	snprintf(f->state, sizeof(f->state), "%s/state", f->dir);
+	ck_assert_int_eq(mkdir(f->state, 0750), 0);
+	parts = (struct host_parts){ .state = f->state, .loop = f->loop, .model = f->model, .netlink = f->netlink, .process = f->process,
 		                     .file = f->file, .children = &f->children, .conf = f->conf };
 	ck_assert_int_eq(host_new(&parts, &f->host), 0);
 	ck_assert_int_eq(host_load_all(f->host, NULL, 0), 0);
@@ -81,6 +84,7 @@ static inline void fixture_end(struct host_fixture *f)
 	conf_free(f->conf);
 	snprintf(path, sizeof(path), "%s/kith.conf", f->dir);
 	unlink(path);
+	rmdir(f->state);
 	rmdir(f->dir);
 }
 

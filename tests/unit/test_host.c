@@ -1,4 +1,5 @@
 /* host/: the functions that plugins get, one by one. Watches are in test_host_watch.c. */
+#include <sys/stat.h>
 #include <check.h>
 #include <errno.h>
 #include <math.h>
@@ -386,6 +387,56 @@ START_TEST(exports)
 }
 END_TEST
 
+/* Lines of logs: no rate holds them, and only exporters that ask for them hear them. What the plugin says of flags does not count. */
+START_TEST(logs)
+{
+	struct kith_plugin logger = { KITH_PLUGIN_INIT, .name = "logger", .provides = KITH_PROVIDES_LOGS, .init = second_init };
+	struct kith_plugin deaf = { KITH_PLUGIN_INIT, .name = "deaf", .provides = KITH_PROVIDES_EXPORTER, .init = second_init, .on_record = e_record };
+	struct kith_plugin keen = { KITH_PLUGIN_INIT, .name = "keen", .provides = KITH_PROVIDES_EXPORTER | KITH_PROVIDES_LOGS, .init = second_init,
+		                    .on_record = e_record };
+	struct kith_record r = { .size = sizeof(r), .priority = KITH_INFO, .message = "hello" }, claims = r, old = r;
+	const struct kith_host *h;
+
+	start("", NULL);
+	ck_assert_int_eq(host_add_builtin(f.host, &logger), 0);
+	h = second;
+	ck_assert_int_eq(host_add_builtin(f.host, &deaf), 0);
+	for (int i = 0; i < 100000; i++)
+		ck_assert_int_eq(h->record(h, &r), 0);
+	ck_assert_int_eq(t.records, 0);
+	claims.flags = KITH_RECORD_LOG;
+	ck_assert_int_eq(t.h->record(t.h, &claims), 0);
+	ck_assert_int_eq(t.records, 1);
+	ck_assert_int_eq(host_add_builtin(f.host, &keen), 0);
+	old.size = offsetof(struct kith_record, flags); /* as before ABI 1.7 */
+	ck_assert_int_eq(h->record(h, &old), 0);
+	ck_assert_int_eq(t.records, 2);
+	ck_assert_int_eq(t.h->record(t.h, &old), 0);
+	ck_assert_int_eq(t.records, 4);
+	end();
+}
+END_TEST
+
+START_TEST(state_folders)
+{
+	char want[128];
+	const char *path;
+	struct stat st;
+
+	start("", NULL);
+	path = t.h->state_folder(t.h);
+	ck_assert_ptr_nonnull(path);
+	snprintf(want, sizeof(want), "%s/state/plugins/t", f.dir);
+	ck_assert_str_eq(path, want);
+	ck_assert(stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 0777) == 0700);
+	ck_assert_ptr_eq(t.h->state_folder(t.h), path);
+	ck_assert_int_eq(rmdir(want), 0);
+	*strrchr(want, '/') = '\0';
+	ck_assert_int_eq(rmdir(want), 0);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("host");
@@ -407,6 +458,8 @@ int main(void)
 	tcase_add_test(tc, opens_below_the_root);
 	tcase_add_test(tc, reads_no_more_than_its_bound);
 	tcase_add_test(tc, exports);
+	tcase_add_test(tc, logs);
+	tcase_add_test(tc, state_folders);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -61,6 +61,47 @@ START_TEST(matches_refused)
 END_TEST
 
 /* What others are known for: no text makes it slow. Counted by the allocations of a match, which grow with what it has to remember. */
+/* What is looked for before a text is matched, and that it changes nothing */
+START_TEST(regex_needles)
+{
+	static const struct {
+		const char *pattern, *needle, *matches, *not;
+	} table[] = {
+		{ "out of memory", "out of memory", "it is out of memory", "out of" },
+		{ "a|b", "", "b", "c" },
+		{ "^error: .*disk", "error: ", "error: the disk", "an error: the disk" },
+		{ "x(abc)?defg", "defg", "xdefg", "xabc" },
+		{ "abc*d", "ab", "abd", "acd" },
+		{ "abc+d", "abc", "abccd", "abd" },
+		{ "ab{0,1}cd", "cd", "acd", "ad" },
+		{ "ab{2}cd", "cd", "abbcd", "abcd" },
+		{ "[0-9]+ms", "ms", "12ms", "ms" },
+		{ "[]abc]x", "x", "]x", "[y" },
+		{ "a\\.b\\[c", "a.b[c", "a.b[c", "axb[c" },
+		{ "\\<word\\>", "word", "a word.", "awordb" },
+		{ "\\w+foo", "foo", "xfoo", " foo" },
+		{ "(?i)error", "", "ERROR", "warning" },
+		{ "(a|b)cde", "cde", "bcde", "xcde" },
+		{ ".", "", "x", "" },
+		{ "a.c", "a", "abc", "ac" },
+		{ "(abc)*", "", "", NULL },
+		{ "0123456789012345678901234567890123456789x", "0123456789012345678901234567890", "0123456789012345678901234567890123456789x",
+		  "0123456789012345678901234567890123456789" },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char why[128];
+		struct regex *r = regex_new(table[i].pattern, why, sizeof(why));
+
+		ck_assert_msg(r != NULL, "%s: %s", table[i].pattern, why);
+		ck_assert_msg(!strcmp(r->needle, table[i].needle), "%s: %s", table[i].pattern, r->needle);
+		ck_assert_msg(regex_matches(r, table[i].matches), "%s", table[i].pattern);
+		ck_assert_msg(!table[i].not || !regex_matches(r, table[i].not), "%s", table[i].pattern);
+		regex_free_all(r);
+	}
+}
+END_TEST
+
 START_TEST(regex_sizes)
 {
 	static const struct {
@@ -424,6 +465,7 @@ int main(void)
 	tcase_add_test(t, matches_facts_and_lets);
 	tcase_add_test(t, matches_refused);
 	tcase_add_test(t, regex_sizes);
+	tcase_add_test(t, regex_needles);
 	tcase_add_test(t, age_is_silence);
 	tcase_add_test(t, age_of_what_is_put_when_it_changes);
 	tcase_add_test(t, age_with_margin_and_in_arithmetic);
