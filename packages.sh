@@ -5,7 +5,7 @@ packages_build="gcc make autoconf automake pkg-config libc6-dev libev-dev libpro
 	libjansson-dev libtre-dev libsystemd-dev uthash-dev libmd-dev libzstd-dev librrd-dev"
 packages_test="check python3 iproute2 binutils mandoc libc6-dbg valgrind clang libclang-rt-dev tmux
 	monitoring-plugins-basic shellcheck dash curl msmtp python3-aiosmtpd libfaketime rpm auditd nftables systemd-journal-remote
-	bsdutils logrotate"
+	bsdutils logrotate rrdtool rrdcached"
 packages_peers="collectd-core netdata-core pcp monit prometheus-node-exporter strace s6 runit systemd-container
 	puppet-agent ansible-core git cfengine3 prometheus-alertmanager rsyslog"
 

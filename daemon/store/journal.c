@@ -130,6 +130,10 @@ static int declare_family(struct journal *j, struct family *f)
 
 	if (f->kept_chunk == j->chunk)
 		return 0;
+	/* With the first family, so that a chunk in which nothing happens stays empty */
+	if (!j->started && packer_start(&j->packer) < 0)
+		return -ENOSPC;
+	j->started = true;
 	for (uint32_t i = 0; i < f->n_metrics; i++)
 		metrics[i] = (struct pack_metric){ f->metrics[i].name, f->metrics[i].unit, f->metrics[i].kind, f->metrics[i].flags,
 			                           f->metrics[i].states, f->metrics[i].n_states };
@@ -206,9 +210,13 @@ static void on_instance(struct instance *i, bool begins, void *user)
 	}
 	if (!i->place)
 		return;
-	if (packer_end(&j->packer, i->place) < 0) {
+	/* What the chunk does not know of is told of first: whoever knows it from an earlier one would take it to be there for ever. */
+	for (int tries = 0; tries < 2; tries++) {
+		if ((i->place->chunk == j->chunk || declare(j, i) == 0) && packer_end(&j->packer, i->place) == 0)
+			break;
 		packed(j);
-		chunk_turn(j); /* the next chunk does not know of it; without memory there is none to tell */
+		if (chunk_turn(j) < 0)
+			break; /* without memory there is none to tell */
 	}
 	free(i->place);
 	i->place = NULL;

@@ -33,6 +33,7 @@ struct journal {
 	uint32_t families;      /* of this chunk */
 	uint32_t chunk;         /* number of it within this process; never 0 */
 	uint64_t number;        /* of the next segment */
+	bool started;           /* and it was told of in a chunk */
 	/* the disk */
 	int folder;             /* -1: not there */
 	int fd;                 /* of the segment that is written; -1 */

@@ -124,6 +124,15 @@ int packer_end(struct packer *p, struct pack_place *place)
 	return 0;
 }
 
+int packer_start(struct packer *p)
+{
+	if (p->length == p->size)
+		return -ENOSPC;
+	p->data[p->length++] = PACK_START;
+	p->run = NULL;
+	return 0;
+}
+
 /* ---- samples ------------------------------------------------------------------------------------------------------- */
 
 /* The first scale after `from` that the value fits: a series goes from coarse ones to fine ones, and never back, or it would go to and fro. */

@@ -28,6 +28,7 @@ enum pack_code {
 	PACK_INSTANCE = 0xe3,  /* number: place; number: which family of the chunk, from 0; text */
 	PACK_END = 0xe4,       /* number: the instance of that place has ended */
 	PACK_EXTRA = 0xe5,     /* the samples which follow were taken between two rounds, for somebody who looks closely */
+	PACK_START = 0xe6,     /* kithd has just started: nothing that was known before is known to be so */
 };
 
 #define PACK_SCALES 5
@@ -77,6 +78,7 @@ void packer_settle(struct packer *p);
 int packer_family(struct packer *p, const char *name, const char *label, int64_t stale_after, const struct pack_metric *metrics, uint32_t n);
 int packer_instance(struct packer *p, struct pack_place *place, uint32_t family, const char *name);
 int packer_end(struct packer *p, struct pack_place *place);
+int packer_start(struct packer *p);
 /* The place was told of in this chunk (place->chunk is p->chunk), and PACK_SAMPLE_MAX bytes are free. `before`: the series' last value */
 void packer_put(struct packer *p, struct pack_place *place, uint32_t metric, double value, double before, int64_t time, bool extra);
 
@@ -112,6 +114,8 @@ struct unpack_fns {
 	int (*sample)(const struct unpack_instance *i, uint32_t metric, double value, int64_t time, bool extra, void *user);
 	/* An instance ends at that time. May be NULL */
 	int (*end)(const struct unpack_instance *i, int64_t time, void *user);
+	/* kithd started. May be NULL */
+	int (*start)(int64_t time, void *user);
 };
 
 struct unpacker;

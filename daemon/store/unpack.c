@@ -417,6 +417,8 @@ static int take_item(struct unpacker *u, uint8_t code)
 	case PACK_EXTRA:
 		u->extra = true;
 		return 0;
+	case PACK_START:
+		return u->fns->start ? u->fns->start(u->time, u->user) : 0;
 	default:
 		return -EBADMSG;
 	}

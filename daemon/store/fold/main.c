@@ -1,0 +1,129 @@
+/* kith-fold: samples of the journal into RRD files, and answers about the past. See kith-fold(8). */
+#include <config.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/fold/fold.h"
+
+#define NICE 19
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_IDLE (3 << 13)
+
+struct options {
+	struct fold_config fold;
+	const char *archives;
+};
+
+static const struct option long_options[] = {
+	{ "state-dir", required_argument, NULL, 'S' },
+	{ "step", required_argument, NULL, 's' },
+	{ "archives", required_argument, NULL, 'a' },
+	{ "keep", required_argument, NULL, 'k' },
+	{ "cached", required_argument, NULL, 'c' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void usage(void)
+{
+	puts("Usage: kith-fold [--state-dir DIR] [OPTION]…\n"
+	     "Folds sealed segments of the journal into RRD files. See kith-fold(8).\n\n"
+	     "      --state-dir DIR      kithd's (" KITH_STATEDIR ")\n"
+	     "      --step TIME          of new files (10s)\n"
+	     "      --archives LIST      of new files (" ARCHIVES_DEFAULT ")\n"
+	     "      --keep TIME          files that nothing came for are removed after that (30d)\n"
+	     "      --cached ADDRESS     rrdcached: unix:/PATH or HOST:PORT\n"
+	     "  -v, --verbose            say what was done\n"
+	     "  -V, --version            print the version\n"
+	     "  -h, --help               print this");
+}
+
+/* What runs beside it matters more. */
+static void step_back(void)
+{
+	setpriority(PRIO_PROCESS, 0, NICE);
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+}
+
+static int take_time(const char *what, const char *text, int64_t *ret_ns)
+{
+	if (duration_parse(text, strlen(text), ret_ns) == 0)
+		return 0;
+	fprintf(stderr, "kith-fold: %s: \"%s\" is no time in whole seconds, such as 10s, 1min, 2h, 30d\n", what, text);
+	return -EINVAL;
+}
+
+static int option(struct options *o, int c)
+{
+	switch (c) {
+	case 'S':
+		o->fold.state = optarg;
+		return 0;
+	case 's':
+		return take_time("--step", optarg, &o->fold.step);
+	case 'a':
+		o->archives = optarg;
+		return 0;
+	case 'k':
+		return take_time("--keep", optarg, &o->fold.keep);
+	case 'c':
+		o->fold.cached = optarg;
+		return 0;
+	case 'v':
+		log_set_level(LOG_LEVEL_INFO);
+		return 0;
+	case 'V':
+		puts("kith-fold " PACKAGE_VERSION);
+		exit(0);
+	case 'h':
+		usage();
+		exit(0);
+	default:
+		fprintf(stderr, "Try kith-fold --help.\n");
+		return -EINVAL;
+	}
+}
+
+static int finish(struct options *o)
+{
+	struct buf why = BUF_INIT;
+	int r = 0;
+
+	archives_default(o->fold.step, &o->fold.archives);
+	if (o->archives)
+		r = archives_parse(o->archives, o->fold.step, &o->fold.archives, &why);
+	if (r < 0)
+		fprintf(stderr, "kith-fold: --archives: %s\n", buf_text(&why));
+	buf_free(&why);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .fold = { .state = KITH_STATEDIR, .step = 10 * NS_PER_S, .keep = 30 * 86400 * NS_PER_S } };
+	int c;
+
+	log_set_level(LOG_LEVEL_NOTICE);
+	while ((c = getopt_long(argc, argv, "vVh", long_options, NULL)) >= 0)
+		if (option(&o, c) < 0)
+			return 2;
+	if (optind < argc) {
+		fprintf(stderr, "kith-fold: \"%s\" is one argument too many\n", argv[optind]);
+		return 2;
+	}
+	if (finish(&o) < 0)
+		return 2;
+	step_back();
+	return fold_run(&o.fold) == 0 ? 0 : 1;
+}

@@ -1,0 +1,10 @@
+/* Locks of rrd/: whoever updates RRD files holds rrd/.lock for himself, whoever reads them shares it. */
+#ifndef KITH_STORE_FOLD_OPEN_H
+#define KITH_STORE_FOLD_OPEN_H
+
+#include <stdbool.h>
+
+/* A descriptor for flock(2). `make`: it is made when it is missing. -errno */
+int rrd_lock_open(int folder, bool make);
+
+#endif
