@@ -3,7 +3,7 @@
 _kith()
 {
 	local cur prev command= word words cword
-	local commands="status get watch top promises explain replay log plugins cost check ack silence silences help version"
+	local commands="status get graph watch top promises explain replay log plugins cost check ack silence silences help version"
 	local common="--socket --json --timeout --color --verbose --help --version"
 
 	if declare -F _init_completion > /dev/null; then
@@ -49,6 +49,8 @@ _kith()
 		promises) common+=" --broken --kept --unknown --reliability" ;;
 		check) common+=" --explain" ;;
 		replay) common+=" --since" ;;
+		get) common+=" --since --until --step --as" ;;
+		graph) common+=" --since --until --output --width --height --title" ;;
 		log) common+=" --since --until --priority --grep --fields --last --follow --own --system" ;;
 		ack) common+=" --until --because --promiser --remove" ;;
 		silence) common+=" --promiser --from --to --for --every --because --remove" ;;

@@ -337,6 +337,17 @@ static const struct example loaded[] = {
 	  "kith.conf:1:28: unknown key \"max_ages\" of records\n"
 	  "    records { max_size = 1KiB; max_ages = 1d }\n"
 	  "                               ^~~~~~~~ did you mean \"max_age\"?\n" },
+	{ "journal { fold = 2d; rings = 1MiB }",
+	  "kith.conf:1:18: fold is 2d: the most is 1d\n"
+	  "    journal { fold = 2d; rings = 1MiB }\n"
+	  "                     ^~ write a value from 0s to 1d\n"
+	  "kith.conf:1:22: unknown key \"rings\" of journal\n"
+	  "    journal { fold = 2d; rings = 1MiB }\n"
+	  "                         ^~~~~ did you mean \"ring\"?\n" },
+	{ "journal = off",
+	  "kith.conf:1:11: journal wants a section, found the boolean off\n"
+	  "    journal = off\n"
+	  "              ^~~ write journal { KEY = VALUE }\n" },
 	{ "records = 3",
 	  "kith.conf:1:11: records wants a section, found the number 3\n"
 	  "    records = 3\n"
@@ -526,7 +537,7 @@ static const struct example loaded[] = {
 	  "kith.conf:1:1: unknown key \"colour\"\n"
 	  "    colour = red\n"
 	  "    ^~~~~~ known here: interval, steady_interval, log_level, tags, host, root, socket_group, cpu_budget, attention_budget, "
-	  "max_instances, max_actions, max_action_starts, history, plugin, exporter, notify, records\n" },
+	  "max_instances, max_actions, max_action_starts, history, plugin, exporter, notify, journal, records\n" },
 	{ "plugin = df",
 	  "kith.conf:1:10: plugin wants a section, found the string \"df\"\n"
 	  "    plugin = df\n"

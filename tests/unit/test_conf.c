@@ -305,6 +305,11 @@ static void assert_defaults(const struct conf *c)
 	ck_assert_uint_eq(c->max_instances, 16384);
 	ck_assert_uint_eq(c->max_actions, 8);
 	ck_assert(c->records);
+	ck_assert(c->journal.enabled);
+	ck_assert_uint_eq(c->journal.ring, 1 << 20);
+	ck_assert_uint_eq(c->journal.max_size, 64 << 20);
+	ck_assert_int_eq(c->journal.fold, INT64_C(3600) * 1000000000);
+	ck_assert_str_eq(c->journal.archives, "10s:6h,1min:2d,10min:2w,2h:2y");
 	ck_assert_int_eq(c->records_max_size, 64 << 20);
 	ck_assert_int_eq(c->records_max_age, INT64_C(30) * 86400 * 1000000000);
 }
@@ -411,7 +416,8 @@ END_TEST
 static const char *const known[] = { "interval", "steady_interval", "log_level", "tags", "host", "root", "socket_group", "cpu_budget",
 	                             "attention_budget", "max_instances", "max_actions", "max_action_starts",
 	                             "enabled", "isolated", "run", "wait", "repeat", "severity", "promises", "kept", "unknown", "user",
-	                             "timeout", "max_size", "max_age" }; /* from `enabled` on of sections alone */
+	                             "timeout", "max_size", "max_age", "ring", "sync", "fold", "step", "archives", "keep",
+	                             "cached" }; /* from `enabled` on of sections alone */
 
 static char *read_source(const char *name)
 {
@@ -434,7 +440,7 @@ START_TEST(test_example)
 	ck_assert_ptr_null(c->plugins);
 	conf_free(c);
 	for (size_t i = 0; i < N(known); i++) {
-		snprintf(line, sizeof(line), "%s%s = ", i < N(known) - 13 ? "\n#" : "\n#    ", known[i]);
+		snprintf(line, sizeof(line), "%s%s = ", i < N(known) - 20 ? "\n#" : "\n#    ", known[i]);
 		ck_assert_msg(strstr(text, line), "kith.conf.example says nothing of %s", known[i]);
 	}
 	for (const char *p = text; *p; p++)

@@ -299,7 +299,7 @@ static int read_file(int rrd, const char *path, size_t max, char **ret_text)
 
 int known_read(int rrd, const char *name, struct fold_family **ret_family)
 {
-	char path[NAME_PART_MAX + 16], *text;
+	char path[NAME_PART_MAX + 16], *text = NULL;
 	struct fold_family *f;
 	int r;
 
