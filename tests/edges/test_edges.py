@@ -23,7 +23,8 @@ MAY = {
     "control": ["base", "loop", "model", "promises", "store"],
     "cli": ["base", "daemon/control/client.h", "daemon/control/control.pb-c.h"],
     "store": ["base", "model", "plugins/plugin.h"],
-    # kith-log, a program of its own that answers a request
+    # kith-fold and kith-log, programs of their own that answer requests
+    "store/fold": ["base", "store", "plugins/plugin.h", "daemon/control/control.pb-c.h", "daemon/control/frame.h", "daemon/control/pattern.h"],
     "store/log": ["base", "store", "daemon/control/control.pb-c.h", "daemon/control/frame.h", "daemon/control/pattern.h", "promises/regex.h"],
     "plugin": ["plugins/plugin.h", "plugins/sources", "plugin:lines"],
     "exporter": ["plugins/plugin.h", "plugins/sources"],
@@ -32,10 +33,10 @@ MAY = {
 FEW = [
     (r"ev(\+\+)?\.h", ["loop"]),
     (r"(netlink/.*|linux/(netlink|rtnetlink|genetlink|connector|cn_proc)\.h)", ["source"]),
-    (r"rrd.*", []),
+    (r"rrd.*", ["store/fold"]),
     (r"jansson\.h", ["cli"]),
     (r"(google/protobuf-c/|protobuf-c/).*", ["control"]),
-    (r"dlfcn\.h", ["host"]),
+    (r"dlfcn\.h", ["host", "store/fold"]),
     (r"pthread\.h", ["host", "store", "store/log"]),
     (r"zstd\.h", ["store"]),
     (r"systemd/sd-journal\.h", ["store/log"]),
@@ -68,6 +69,8 @@ def module_of(path):
     parts = path.split("/")
     if parts[0] == "promises":
         return "promises"
+    if path.startswith("daemon/store/fold/"):
+        return "store/fold"
     if path.startswith("daemon/store/log/"):
         return "store/log"
     if parts[0] == "daemon":

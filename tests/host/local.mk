@@ -2,7 +2,7 @@
 HOST_TESTS = \
 	tests/host/test_actions.py \
 	tests/host/test_bounds.py \
-	tests/host/test_history.py \
+	tests/host/test_history.py tests/host/test_past.py \
 	tests/host/test_language.py \
 	tests/host/test_notices.py \
 	tests/host/test_promised.py \

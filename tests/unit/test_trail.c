@@ -304,6 +304,7 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("trails");
+	/* Each cut and each bit of a file, under sanitizers, on a machine that does other things too */
 	TCase *t = tcase_create("trails");
 	SRunner *runner;
 	int failed;

@@ -1,5 +1,6 @@
 # kith-fold: librrd is mapped by it when it is needed, and by nobody else
 FOLD_SOURCES = \
+	daemon/store/fold/answer.c daemon/store/fold/answer.h daemon/store/fold/answer_journal.c daemon/store/fold/answer_rrd.c \
 	daemon/store/fold/archives.c daemon/store/fold/archives.h \
 	daemon/store/fold/family.c daemon/store/fold/family.h \
 	daemon/store/fold/fold.c daemon/store/fold/fold.h \

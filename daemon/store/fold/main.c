@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/fold/answer.h"
 #include "store/fold/fold.h"
 
 #define NICE 19
@@ -21,10 +22,12 @@
 struct options {
 	struct fold_config fold;
 	const char *archives;
+	bool answer;
 };
 
 static const struct option long_options[] = {
 	{ "state-dir", required_argument, NULL, 'S' },
+	{ "answer", no_argument, NULL, 'A' },
 	{ "step", required_argument, NULL, 's' },
 	{ "archives", required_argument, NULL, 'a' },
 	{ "keep", required_argument, NULL, 'k' },
@@ -40,6 +43,7 @@ static void usage(void)
 	puts("Usage: kith-fold [--state-dir DIR] [OPTION]…\n"
 	     "Folds sealed segments of the journal into RRD files. See kith-fold(8).\n\n"
 	     "      --state-dir DIR      kithd's (" KITH_STATEDIR ")\n"
+	     "      --answer             a question of kithd's on standard input: answer it\n"
 	     "      --step TIME          of new files (10s)\n"
 	     "      --archives LIST      of new files (" ARCHIVES_DEFAULT ")\n"
 	     "      --keep TIME          files that nothing came for are removed after that (30d)\n"
@@ -69,6 +73,9 @@ static int option(struct options *o, int c)
 	switch (c) {
 	case 'S':
 		o->fold.state = optarg;
+		return 0;
+	case 'A':
+		o->answer = true;
 		return 0;
 	case 's':
 		return take_time("--step", optarg, &o->fold.step);
@@ -122,6 +129,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "kith-fold: \"%s\" is one argument too many\n", argv[optind]);
 		return 2;
 	}
+	if (o.answer)
+		return answer_run(o.fold.state);
 	if (finish(&o) < 0)
 		return 2;
 	step_back();

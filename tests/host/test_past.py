@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""The past, asked of a running kithd: by kith get --since and kith graph, out of memory, the journal and RRD files; over restarts and kill -9."""
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from kithtest import KITH, TEST_PLUGINS, Suite, environment, wait_for, write_file  # noqa: E402
+
+suite = Suite()
+
+
+def ask(d, *args):
+    """(exit status, standard output)"""
+    p = subprocess.run([KITH, "-s", d.socket, *args], capture_output=True, text=True, env=environment(), timeout=60)
+    assert p.returncode in (0, 1, 2), p.stderr
+    return p.returncode, p.stdout
+
+
+def past(d, *args):
+    return json.loads(ask(d, "get", "--json", *args)[1])
+
+
+def level(path, value):
+    write_file(path, "%s\n" % value)
+
+
+plugins = suite.folder()
+shutil.copy(os.path.join(TEST_PLUGINS, "level.so"), plugins)
+source = os.path.join(suite.folder(), "level")
+level(source, 1)
+CONF = 'interval = 100ms\nplugin level { from = "%s" }\n' % source
+
+with suite.check("what a watch heard is what the past says, sample by sample"), suite.daemon(conf=CONF, plugins=(plugins,)) as d:
+    name = "level:0:value"
+    wait_for("it", lambda: d.value(name) is not None, alive=d)
+    w = d.watch("--samples", name)
+    for k in range(20):
+        level(source, k)
+        time.sleep(0.1)
+    heard = [(x["time"], x["value"]) for x in w.end()]
+    assert len(heard) > 10 and len({v for _, v in heard}) > 5, heard
+    told = [(x["time"], x["value"]) for x in past(d, name, "--since", "1m")]
+    at = told.index(heard[0])
+    assert told[at:at + len(heard)] == heard, (heard[:3], told[at:at + 3])
+    rows = list(csv.reader(io.StringIO(ask(d, "get", name, "--since", "1m", "--as", "csv")[1])))
+    assert rows[0] == ["time", "name", "value"] and [r[0] for r in rows[1:]][:5] == [t for t, _ in told[:5]], rows[:3]
+
+with suite.check("steps: average, least and most; a graph; bad questions"), suite.daemon(conf=CONF, plugins=(plugins,)) as d:
+    level(source, 4)
+    wait_for("4", lambda: d.value(name) == 4, alive=d)
+    time.sleep(2.5)
+    steps = past(d, name, "--since", "10s", "--step", "1s")
+    assert steps and all(x["min"] <= x["value"] <= x["max"] for x in steps), steps
+    assert steps[-1]["value"] == 4, steps
+    status, text = ask(d, "graph", name, "--since", "10s")
+    assert status == 0 and name in text, text
+    assert ask(d, "graph", "no:such", "--since", "10s")[0] == 1
+    assert ask(d, "get", name, "--since", "yesterdayish")[0] == 2
+    assert ask(d, "get", name, "--since", "1m", "--until", "2m")[0] == 2
+
+with suite.check("kill -9: nothing from before the last append is lost, nothing is told twice"), suite.daemon(conf=CONF, plugins=(plugins,)) as d:
+    for round_ in range(5):
+        w = d.watch("--samples", name)
+        for k in range(15):
+            level(source, round_ * 100 + k)
+            time.sleep(0.1)
+        d.process.kill()
+        d.process.wait()
+        heard = [(x["time"], x["value"]) for x in w.end()]
+        d.suite.daemons.remove(d)
+        os.unlink(d.socket)
+        d.start()
+        told = [(x["time"], x["value"]) for x in past(d, name, "--since", "1m")]
+        assert len(told) == len(set(told)), "told twice"
+        # An append a second at the least; what came after the last one may be gone.
+        missing = [x for x in heard if x not in told]
+        assert len(missing) <= 12 and missing == heard[len(heard) - len(missing):], (missing, heard)
+        assert len(heard) > 5, heard
+
+with suite.check("folded into RRD files, and told from them"), suite.daemon(conf=CONF + "journal { fold = 2s; step = 1s; archives = \"1s:1h\" }\n", plugins=(plugins,)) as d:
+    level(source, 7)
+    rrd = os.path.join(d.state, "rrd", "level")
+    wait_for("an RRD file", lambda: os.path.isdir(rrd) and any(x.endswith(".rrd") for x in os.listdir(rrd)), alive=d)
+    time.sleep(4)
+    d.stop()
+    shutil.rmtree(os.path.join(d.state, "journal"))
+    d.start()
+    old = [x for x in past(d, name, "--since", "1m") if x["value"] == 7]
+    assert len(old) >= 3, past(d, name, "--since", "1m")
+    with open("/proc/%d/maps" % d.process.pid) as f:
+        assert "librrd" not in f.read()
+
+with suite.check("a state is not known while kithd was away"), suite.daemon(conf="interval = 200ms\n") as d:
+    wait_for("lo", lambda: d.value("interface:lo:state") is not None, alive=d)
+    time.sleep(1.5)
+    states = past(d, "interface:lo:state", "--since", "1m")
+    assert states and states[-1]["value"] in ("up", "down"), states
+    status = d.kith("status")[1]["journal"]
+    assert status["samples"] > 100 and status["off"] is None and status["disk"] > 0, status
+    if status["samples"] > 3000:
+        assert status["bytes"] / status["samples"] < 4, status
+
+suite.end()
