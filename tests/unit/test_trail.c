@@ -304,11 +304,12 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("trails");
-	/* Each cut and each bit of a file, under sanitizers, on a machine that does other things too */
 	TCase *t = tcase_create("trails");
 	SRunner *runner;
 	int failed;
 
+	/* Each cut and each bit of a file, under sanitizers, on a machine that does other things too */
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, named_series_alone);
 	tcase_add_test(t, the_last_ones);
 	tcase_add_test(t, come_and_go);
