@@ -22,6 +22,7 @@ libkithfold_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 LIBKITHFOLD_LIBS = libkithfold.a libkith.a $(PROTOBUF_C_LIBS) -lm -ldl
 
 sbin_PROGRAMS += kith-fold
+dist_man_MANS += daemon/store/fold/kith-fold.8
 kith_fold_SOURCES = daemon/store/fold/main.c
 kith_fold_CPPFLAGS = $(AM_CPPFLAGS) $(RRD_CFLAGS)
 kith_fold_LDADD = $(LIBKITHFOLD_LIBS)
