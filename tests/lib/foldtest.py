@@ -36,7 +36,7 @@ class Journal:
         self.folder = os.path.join(state, "journal")
         os.makedirs(self.folder, exist_ok=True)
         self.lines, self.known, self.families, self.places = [], {}, {}, {}
-        self.samples, self.ends, self.starts = {}, {}, []
+        self.samples, self.ends, self.turns = {}, {}, []
         self.last = None
 
     def turn(self, begin, seal=True, start=False):
@@ -47,7 +47,7 @@ class Journal:
         self.lines.append("segment\t%d\t%d" % (self.number, round(begin * S)))
         if start:
             self.lines.append("start")
-            self.starts.append((self.last, begin))
+        self.turns.append((self.last, begin, start))
 
     def place(self, family, instance):
         key = (family.name, instance)
@@ -103,7 +103,8 @@ class Journal:
         kind, flags = next((m[2], m[3]) for m in family.metrics if m[0] == metric)
         samples = self.samples.get((family.name, instance, metric), [])
         hold = math.inf if flags & EVENT or not family.stale else family.stale * S
-        cuts = sorted(self.ends.get((family.name, instance), []) + [round(a * S) for a, _ in self.starts if a is not None])
+        cuts = sorted(self.ends.get((family.name, instance), []) + [round(a * S) for a, b, start in self.turns if a is not None
+                                                                               and (start or (family.stale and b - a > family.stale))])
         found = {}
         for b in range(first, last + 1, step):
             value = one_step(samples, kind, hold, cuts, (b - step) * S, b * S)

@@ -119,7 +119,4 @@ int state_save(struct fold *f);
 /* 0: taken over, f->number and f->end are set; -ENOENT: there is none, or none that is of use */
 int state_load(struct fold *f);
 
-/* The last error of librrd, without what was told before */
-const char *fold_rrd_error(struct fold *f);
-
 #endif

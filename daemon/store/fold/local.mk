@@ -29,6 +29,6 @@ check_PROGRAMS += tests/host/kith-segments
 tests_host_kith_segments_SOURCES = tests/host/kith-segments.c
 tests_host_kith_segments_LDADD = $(LIBKITH_LIBS)
 
-FOLD_TESTS = tests/host/test_fold.py
+FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py
 TESTS += $(FOLD_TESTS)
 EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py
