@@ -1,12 +1,17 @@
 # kith-fold: librrd is mapped by it when it is needed, and by nobody else
 FOLD_SOURCES = \
+	daemon/store/fold/answer.c daemon/store/fold/answer.h \
 	daemon/store/fold/archives.c daemon/store/fold/archives.h \
+	daemon/store/fold/arguments.c daemon/store/fold/arguments.h \
 	daemon/store/fold/family.c daemon/store/fold/family.h \
 	daemon/store/fold/fold.c daemon/store/fold/fold.h \
+	daemon/store/fold/graph.c \
 	daemon/store/fold/librrd.c daemon/store/fold/librrd.h \
 	daemon/store/fold/lines.c daemon/store/fold/lines.h \
 	daemon/store/fold/names.c daemon/store/fold/names.h \
 	daemon/store/fold/open.c daemon/store/fold/open.h \
+	daemon/store/fold/past.c daemon/store/fold/past.h daemon/store/fold/past_impl.h \
+	daemon/store/fold/past_rows.c daemon/store/fold/past_samples.c \
 	daemon/store/fold/remove.c \
 	daemon/store/fold/resample.c daemon/store/fold/resample.h \
 	daemon/store/fold/rrdfile.c daemon/store/fold/rrdfile.h \
@@ -23,6 +28,7 @@ LIBKITHFOLD_LIBS = libkithfold.a libkith.a $(PROTOBUF_C_LIBS) -lm -ldl
 sbin_PROGRAMS += kith-fold
 kith_fold_SOURCES = daemon/store/fold/main.c
 kith_fold_CPPFLAGS = $(AM_CPPFLAGS) $(RRD_CFLAGS)
+kith_fold_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 kith_fold_LDADD = $(LIBKITHFOLD_LIBS)
 
 check_PROGRAMS += tests/host/kith-segments

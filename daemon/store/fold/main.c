@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +13,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/fold/answer.h"
 #include "store/fold/fold.h"
 
 #define NICE 19
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_IDLE (3 << 13)
 
+enum mode { MODE_FOLD, MODE_ANSWER };
+
 struct options {
 	struct fold_config fold;
+	enum mode mode;
 	const char *archives;
 };
 
@@ -29,6 +34,7 @@ static const struct option long_options[] = {
 	{ "archives", required_argument, NULL, 'a' },
 	{ "keep", required_argument, NULL, 'k' },
 	{ "cached", required_argument, NULL, 'c' },
+	{ "answer", no_argument, NULL, 'A' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
@@ -44,6 +50,7 @@ static void usage(void)
 	     "      --archives LIST      of new files (" ARCHIVES_DEFAULT ")\n"
 	     "      --keep TIME          files that nothing came for are removed after that (30d)\n"
 	     "      --cached ADDRESS     rrdcached: unix:/PATH or HOST:PORT\n"
+	     "      --answer             a request of the past on standard input: for kithd\n"
 	     "  -v, --verbose            say what was done\n"
 	     "  -V, --version            print the version\n"
 	     "  -h, --help               print this");
@@ -79,6 +86,9 @@ static int option(struct options *o, int c)
 		return take_time("--keep", optarg, &o->fold.keep);
 	case 'c':
 		o->fold.cached = optarg;
+		return 0;
+	case 'A':
+		o->mode = MODE_ANSWER;
 		return 0;
 	case 'v':
 		log_set_level(LOG_LEVEL_INFO);
@@ -124,6 +134,10 @@ int main(int argc, char **argv)
 	}
 	if (finish(&o) < 0)
 		return 2;
+	/* Whoever reads may go away. */
+	signal(SIGPIPE, SIG_IGN);
+	if (o.mode == MODE_ANSWER)
+		return answer_run(o.fold.state, o.fold.cached, STDIN_FILENO, STDOUT_FILENO) == 0 ? 0 : 1;
 	step_back();
 	return fold_run(&o.fold) == 0 ? 0 : 1;
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "plugin.h"
+#include "store/fold/arguments.h"
 #include "store/fold/fold.h"
 #include "store/fold/rrdfile.h"
 #include "store/fold/undo.h"
@@ -145,46 +146,6 @@ int write_look(struct fold *f, struct fold_instance *i)
 }
 
 /* ---- files are made, and get new data sources ------------------------------------------------------------------------ */
-
-struct arguments {
-	char **list;
-	size_t n, room;
-	bool failed;
-};
-
-static void arguments_free(struct arguments *a)
-{
-	for (size_t k = 0; k < a->n; k++)
-		free(a->list[k]);
-	free(a->list);
-	*a = (struct arguments){ 0 };
-}
-
-static void argument(struct arguments *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void argument(struct arguments *a, const char *format, ...)
-{
-	va_list args;
-	int n;
-
-	if (a->n + 1 >= a->room) {
-		size_t room = a->room ? a->room * 2 : 32;
-		char **more = realloc(a->list, room * sizeof(*more));
-
-		if (!more) {
-			a->failed = true;
-			return;
-		}
-		a->list = more;
-		a->room = room;
-	}
-	va_start(args, format);
-	n = vasprintf(&a->list[a->n], format, args);
-	va_end(args);
-	if (n < 0)
-		a->failed = true;
-	else
-		a->list[++a->n] = NULL;
-}
 
 static void argument_source(struct arguments *a, const struct fold_metric *m, int64_t step)
 {
