@@ -299,7 +299,7 @@ static int read_file(int rrd, const char *path, size_t max, char **ret_text)
 
 int known_read(int rrd, const char *name, struct fold_family **ret_family)
 {
-	char path[NAME_PART_MAX + 16], *text;
+	char path[NAME_PART_MAX + 16], *text = NULL;
 	struct fold_family *f;
 	int r;
 
@@ -328,8 +328,11 @@ int known_write(const char *path, struct fold_family *f)
 	if (!f->changed)
 		return 0;
 	known_format(f, &b);
-	if (!b.failed && asprintf(&to, "%s/%s/" RRD_FAMILY, path, f->name) >= 0 &&
-	    asprintf(&beside, "%s/%s/" RRD_FAMILY ".new", path, f->name) >= 0)
+	if (asprintf(&to, "%s/%s/" RRD_FAMILY, path, f->name) < 0)
+		to = NULL;
+	if (asprintf(&beside, "%s/%s/" RRD_FAMILY ".new", path, f->name) < 0)
+		beside = NULL;
+	if (!b.failed && to && beside)
 		r = file_replace(to, beside, b.data, b.length, true);
 	free(to);
 	free(beside);

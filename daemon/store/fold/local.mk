@@ -35,6 +35,6 @@ check_PROGRAMS += tests/host/kith-segments
 tests_host_kith_segments_SOURCES = tests/host/kith-segments.c
 tests_host_kith_segments_LDADD = $(LIBKITH_LIBS)
 
-FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py
+FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py tests/host/test_fold_answer.py
 TESTS += $(FOLD_TESTS)
 EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py
