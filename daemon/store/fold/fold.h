@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "control/pattern.h"
 #include "store/fold/archives.h"
 #include "store/fold/family.h"
 #include "store/fold/librrd.h"
@@ -32,6 +33,7 @@ struct fold_config {
 	int64_t keep;        /* ns: files that nothing came for are removed */
 	const char *cached;  /* rrdcached's address; NULL: none */
 	const char *rrd;     /* where the RRD files are; NULL: STATE_DIR/rrd. Of an export, another */
+	struct patterns *patterns; /* instances that match alone; NULL: all */
 	bool export_only;    /* journal/folded stays, files are not removed, and what is not sealed is taken too */
 };
 

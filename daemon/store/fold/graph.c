@@ -38,7 +38,7 @@ struct graph {
 	size_t rows;
 	struct column columns[SERIES_MAX];
 	size_t n, more;      /* more: series that there was no room for */
-	char folder[64], path[80];
+	char folder[512], path[540];
 };
 
 /* Told apart by those who see colours otherwise, too; dark on white */
@@ -330,9 +330,11 @@ static int picture(struct graph *g, const Control__GraphRequest *q, const char *
 
 static int draw_all(struct graph *g, const Control__GraphRequest *q, const char *format)
 {
+	const char *tmp = getenv("TMPDIR");
 	int r;
 
-	snprintf(g->folder, sizeof(g->folder), "/tmp/kith-fold-XXXXXX");
+	if ((size_t)snprintf(g->folder, sizeof(g->folder), "%s/kith-fold-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp") >= sizeof(g->folder))
+		return -ENAMETOOLONG;
 	if (!mkdtemp(g->folder))
 		return -errno;
 	snprintf(g->path, sizeof(g->path), "%s/graph.rrd", g->folder);

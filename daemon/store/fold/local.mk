@@ -3,6 +3,7 @@ FOLD_SOURCES = \
 	daemon/store/fold/answer.c daemon/store/fold/answer.h \
 	daemon/store/fold/archives.c daemon/store/fold/archives.h \
 	daemon/store/fold/arguments.c daemon/store/fold/arguments.h \
+	daemon/store/fold/export.c daemon/store/fold/export.h \
 	daemon/store/fold/family.c daemon/store/fold/family.h \
 	daemon/store/fold/fold.c daemon/store/fold/fold.h \
 	daemon/store/fold/graph.c \
@@ -18,6 +19,7 @@ FOLD_SOURCES = \
 	daemon/store/fold/samples.c \
 	daemon/store/fold/state.c daemon/store/fold/state.h \
 	daemon/store/fold/undo.c daemon/store/fold/undo.h \
+	daemon/store/fold/verify.c daemon/store/fold/verify.h \
 	daemon/store/fold/write.c
 noinst_LIBRARIES += libkithfold.a
 libkithfold_a_SOURCES = $(FOLD_SOURCES)
@@ -35,6 +37,6 @@ check_PROGRAMS += tests/host/kith-segments
 tests_host_kith_segments_SOURCES = tests/host/kith-segments.c
 tests_host_kith_segments_LDADD = $(LIBKITH_LIBS)
 
-FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py tests/host/test_fold_answer.py
+FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py tests/host/test_fold_answer.py tests/host/test_fold_verify.py
 TESTS += $(FOLD_TESTS)
 EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py
