@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <errno.h> /* program_invocation_short_name */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +72,7 @@ void log_vline(enum log_level level, const char *prefix, const char *format, va_
 	} else {
 		clock_format(clock_wall(), line, sizeof(line));
 		n = strlen(line);
-		n += (size_t)snprintf(line + n, sizeof(line) - n, " kithd: ");
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " %s: ", program_invocation_short_name);
 	}
 	start = n;
 	n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s", level_word(level), prefix ? prefix : "");

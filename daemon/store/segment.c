@@ -79,19 +79,20 @@ void segment_put_seal(uint64_t number, uint64_t length, uint8_t ret_bytes[SEGMEN
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
-static bool head_read(const uint8_t *file, size_t length, struct segment_head *ret_head)
+int segment_head_read(const void *bytes, size_t length, struct segment_head *ret_head)
 {
+	const uint8_t *file = bytes;
 	uint8_t head[SEGMENT_HEAD];
 
 	if (length < SEGMENT_HEAD || memcmp(file, magic, sizeof(magic)) != 0 || get32(file + 8) != VERSION)
-		return false;
+		return -EBADMSG;
 	memcpy(head, file, sizeof(head));
 	put32(head + 12, 0);
 	if (get32(file + 12) != crc32c(0, head, sizeof(head)))
-		return false;
+		return -EBADMSG;
 	ret_head->number = get64(file + 16);
 	ret_head->begin = (int64_t)get64(file + 24);
-	return true;
+	return 0;
 }
 
 int segment_parse(const void *file, size_t length, struct segment *ret_segment)
@@ -99,7 +100,7 @@ int segment_parse(const void *file, size_t length, struct segment *ret_segment)
 	const uint8_t *bytes = file;
 	struct segment s = { .file_length = SEGMENT_HEAD };
 
-	if (!head_read(bytes, length, &s.head))
+	if (segment_head_read(bytes, length, &s.head) < 0)
 		return -EBADMSG;
 	s.data = malloc(length);
 	if (!s.data)

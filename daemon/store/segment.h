@@ -40,6 +40,8 @@ void segment_put_frame(const void *payload, size_t length, uint8_t ret_bytes[SEG
 /* The last frame's head: of no payload; `length` bytes of the chunk stand before */
 void segment_put_seal(uint64_t number, uint64_t length, uint8_t ret_bytes[SEGMENT_FRAME]);
 
+/* The first SEGMENT_HEAD bytes of a file. -EBADMSG: none of ours */
+int segment_head_read(const void *bytes, size_t length, struct segment_head *ret_head);
 /* Takes a file's bytes apart. -EBADMSG: its head is none of ours; -ENOMEM. The frames up to the first that is bad are taken. */
 int segment_parse(const void *file, size_t length, struct segment *ret_segment);
 /* Of a file in a folder. -ENOENT and the like, too */

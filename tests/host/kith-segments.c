@@ -202,7 +202,8 @@ int main(int argc, char **argv)
 	m->folder = strcmp(argv[1], "-") != 0 ? argv[1] : NULL;
 	while (getline(&line, &size, stdin) > 0) {
 		split(line, words);
-		take(m, words);
+		if (*words[0])
+			take(m, words);
 	}
 	finish(m);
 	if (!m->folder)

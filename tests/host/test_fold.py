@@ -120,7 +120,7 @@ with suite.check("what is not sealed is left for the next time"):
 
 with suite.check("archives: as said, by default and else; LAST where there are states"):
     text = dump(rrd_path(whole, "df", "%2F"))
-    shape = [(text.split("<cf>")[k].split("</cf>")[0].strip(), int(text.split("<pdp_per_row>")[k].split()[0])) for k in range(1, 14)]
+    shape = [(text.split("<cf>")[k].split("</cf>")[0].strip(), int(text.split("<pdp_per_row>")[k].split("<")[0])) for k in range(1, 14)]
     assert shape == [("AVERAGE", 1)] + [(cf, n) for n in (6, 60, 720) for cf in ("AVERAGE", "MIN", "MAX", "LAST")], shape
     state = suite.folder()
     j, t = some(state, 3)

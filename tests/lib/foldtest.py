@@ -36,7 +36,7 @@ class Journal:
         self.folder = os.path.join(state, "journal")
         os.makedirs(self.folder, exist_ok=True)
         self.lines, self.known, self.families, self.places = [], {}, {}, {}
-        self.samples, self.ends, self.starts = {}, {}, []
+        self.samples, self.ends, self.turns = {}, {}, []
         self.last = None
 
     def turn(self, begin, seal=True, start=False):
@@ -47,7 +47,7 @@ class Journal:
         self.lines.append("segment\t%d\t%d" % (self.number, round(begin * S)))
         if start:
             self.lines.append("start")
-            self.starts.append((self.last, begin))
+        self.turns.append((self.last, begin, start))
 
     def place(self, family, instance):
         key = (family.name, instance)
@@ -103,7 +103,8 @@ class Journal:
         kind, flags = next((m[2], m[3]) for m in family.metrics if m[0] == metric)
         samples = self.samples.get((family.name, instance, metric), [])
         hold = math.inf if flags & EVENT or not family.stale else family.stale * S
-        cuts = sorted(self.ends.get((family.name, instance), []) + [round(a * S) for a, _ in self.starts if a is not None])
+        cuts = sorted(self.ends.get((family.name, instance), []) + [round(a * S) for a, b, start in self.turns if a is not None
+                                                                               and (start or (family.stale and b - a > family.stale))])
         found = {}
         for b in range(first, last + 1, step):
             value = one_step(samples, kind, hold, cuts, (b - step) * S, b * S)
@@ -190,3 +191,136 @@ def same(found, wanted, what=""):
 def copy(state, to):
     shutil.copytree(state, to, symlinks=True)
     return to
+
+
+# ---- requests and answers of control.proto, as bytes: tests use the standard library alone
+
+def varint(n):
+    n &= (1 << 64) - 1
+    out = b""
+    while n >= 0x80:
+        out += bytes([n & 0x7f | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def take_varint(data, at):
+    n = shift = 0
+    while True:
+        byte = data[at]
+        n |= (byte & 0x7f) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return n, at
+
+
+def message(data):
+    """{field: [values]}"""
+    found, at = {}, 0
+    while at < len(data):
+        key, at = take_varint(data, at)
+        if key & 7 == 0:
+            value, at = take_varint(data, at)
+        elif key & 7 == 1:
+            value, at = data[at:at + 8], at + 8
+        else:
+            length, at = take_varint(data, at)
+            value, at = data[at:at + length], at + length
+            assert len(value) == length
+        found.setdefault(key >> 3, []).append(value)
+    return found
+
+
+def zigzags(data):
+    out, at = [], 0
+    while at < len(data):
+        n, at = take_varint(data, at)
+        out.append(n >> 1 ^ -(n & 1))
+    return out
+
+
+class Answer:
+    """spans: name -> [(time in ns, value, least, most, source, step in ns)]; units, kinds, states: by name"""
+
+    def __init__(self, data):
+        self.spans, self.units, self.kinds, self.states = {}, {}, {}, {}
+        self.unmatched, self.fault, self.ended, self.progress, self.picture, self.frames = [], None, False, 0, b"", 0
+        names, at = {}, 0
+        while at < len(data):
+            length = int.from_bytes(data[at:at + 4], "little")
+            assert len(data) - at - 4 >= length, "a frame is cut off"
+            assert not self.ended and self.fault is None, "something behind the end"
+            (kind, [body]), = message(data[at + 4:at + 4 + length]).items()
+            at += 4 + length
+            self.frames += 1
+            m = message(body)
+            if kind == 1:
+                self.ended, self.unmatched = True, [x.decode() for x in m.get(1, [])]
+            elif kind == 2:
+                self.fault = (m.get(1, [0])[0], m[2][0].decode())
+            elif kind == 24:
+                name = m[1][0].decode()
+                names[m[5][0]] = name
+                assert name not in self.spans, name
+                self.spans[name] = []
+                self.units[name] = m.get(2, [b""])[0].decode()
+                self.kinds[name] = m.get(3, [0])[0]
+                self.states[name] = [x.decode() for x in m.get(4, [])]
+            elif kind == 25:
+                self.points(self.spans[names[m[1][0]]], m)
+            elif kind == 26:
+                self.picture += m[1][0]
+            elif kind == 27:
+                self.progress += 1
+            else:
+                raise AssertionError("an answer of kind %d" % kind)
+
+    def points(self, span, m):
+        times = zigzags(m[2][0])
+        assert len(times) <= 1000
+        for n in range(1, len(times)):
+            times[n] += times[n - 1]
+
+        def doubles(number):
+            return [x[0] for x in __import__("struct").iter_unpack("<d", m[number][0])] if number in m else None
+        step = m.get(7, [0])[0]
+        values = doubles(3)
+        least, most = doubles(4) or values, doubles(5) or values
+        assert len(times) == len(values) == len(least) == len(most)
+        span += [(t, v, a, b, m[6][0], step) for t, v, a, b in zip(times, values, least, most)]
+
+    def known(self, name):
+        """{time in s: value} of what is known"""
+        times = [p[0] for p in self.spans[name]]
+        assert times == sorted(set(times)), "a time twice, or out of order: %s" % name
+        return {p[0] // S: p[1] for p in self.spans[name] if not math.isnan(p[1])}
+
+
+def request(number, patterns, begin, end, *rest):
+    body = b"".join(field(1, p) for p in patterns) + field(2, round(begin * S)) + field(3, round(end * S)) + b"".join(rest)
+    body = field(number, body)
+    return len(body).to_bytes(4, "little") + body
+
+
+def ask(state, data, check=0, program=None, env=None):
+    p = subprocess.run([program or FOLD, "--answer", "--state-dir", state], input=data, capture_output=True, env=env or environment(), timeout=60)
+    assert p.returncode == check and not p.stderr, "%d: %s" % (p.returncode, p.stderr.decode())
+    return Answer(p.stdout)
+
+
+def history(state, patterns, begin, end, step=0, ring=b"", **more):
+    return ask(state, request(20, patterns, begin, end, field(4, round(step * S))) + ring, **more)
+
+
+def graph(state, patterns, begin, end, form="PNG", width=0, height=0, title="", ring=b"", **more):
+    # What librrd and its friends do not give back is not looked at.
+    env = environment()
+    env["ASAN_OPTIONS"] += ":detect_leaks=0"
+    return ask(state, request(21, patterns, begin, end, field(4, form), field(5, width), field(6, height), field(7, title)) + ring, env=env, **more)

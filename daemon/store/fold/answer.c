@@ -10,261 +10,292 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "control/frame.h"
+#include "plugin.h"
 
-#define INPUT_MAX (2048u << 20)
-#define PIECE 1000u       /* points of a frame */
-#define STEPS_MAX 1000000 /* of an answer */
+#define POINTS_AT_ONCE 1000u
 
-/* ---- frames ------------------------------------------------------------------------------------------------------------ */
+/* ---- out -------------------------------------------------------------------------------------------------------------- */
 
-/* A reader that is gone ends the work: SIGPIPE, or this */
-static void say(const Control__Answer *answer)
+static int write_all(int fd, const uint8_t *data, size_t length)
 {
-	size_t length = control__answer__get_packed_size(answer);
-	uint8_t *frame = malloc(FRAME_HEADER + length);
+	while (length) {
+		ssize_t n = write(fd, data, length);
 
-	if (!frame)
-		exit(1);
-	frame_put_length(frame, length);
-	control__answer__pack(answer, frame + FRAME_HEADER);
-	if (fwrite(frame, 1, FRAME_HEADER + length, stdout) != FRAME_HEADER + length)
-		exit(1);
-	free(frame);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EPIPE;
+		data += n;
+		length -= (size_t)n;
+	}
+	return 0;
 }
 
-static int say_fault(Control__Code code, const char *text)
+/* `message` is a member of the answer: all have a pointer at the same place */
+int answer_send(struct answer *a, Control__Answer__IsCase is, ProtobufCMessage *message)
 {
 	Control__Answer answer = CONTROL__ANSWER__INIT;
+	size_t size;
+
+	answer.is_case = is;
+	answer.end = (void *)message;
+	size = control__answer__get_packed_size(&answer);
+	if (size > FRAME_ANSWER_MAX)
+		return -EMSGSIZE;
+	if (a->frame_size < FRAME_HEADER + size) {
+		uint8_t *more = realloc(a->frame, FRAME_HEADER + size);
+
+		if (!more)
+			return -ENOMEM;
+		a->frame = more;
+		a->frame_size = FRAME_HEADER + size;
+	}
+	frame_put_length(a->frame, size);
+	control__answer__pack(&answer, a->frame + FRAME_HEADER);
+	return write_all(a->out, a->frame, FRAME_HEADER + size);
+}
+
+int answer_fault(struct answer *a, Control__Code code, const char *text)
+{
 	Control__Fault fault = CONTROL__FAULT__INIT;
+	struct buf clean = BUF_INIT;
+	int r;
 
+	buf_clean_line(&clean, text, strlen(text), 1000);
 	fault.code = code;
-	fault.text = (char *)(uintptr_t)text;
-	answer.is_case = CONTROL__ANSWER__IS_FAULT;
-	answer.fault = &fault;
-	say(&answer);
-	return fflush(stdout) == 0 ? 0 : 1;
+	fault.text = clean.failed || !clean.data ? (char *)"" : clean.data;
+	r = answer_send(a, CONTROL__ANSWER__IS_FAULT, &fault.base);
+	buf_free(&clean);
+	return r;
 }
 
-static void say_span(const struct past_series *s, uint32_t number)
+static int send_end(struct answer *a, const struct patterns *p)
 {
-	Control__Answer answer = CONTROL__ANSWER__INIT;
+	Control__End end = CONTROL__END__INIT;
+	char **unmatched = calloc(p->n ? p->n : 1, sizeof(*unmatched));
+	int r;
+
+	if (!unmatched)
+		return -ENOMEM;
+	end.unmatched = unmatched;
+	for (size_t k = 0; k < p->n; k++)
+		if (!p->list[k].matched)
+			unmatched[end.n_unmatched++] = p->list[k].text;
+	r = answer_send(a, CONTROL__ANSWER__IS_END, &end.base);
+	free(unmatched);
+	return r;
+}
+
+/* ---- history ------------------------------------------------------------------------------------------------------------ */
+
+static int send_span(struct answer *a, const struct past_series *s)
+{
 	Control__Span span = CONTROL__SPAN__INIT;
+	char *name = NULL, *unit = NULL;
+	int r = -ENOMEM;
 
-	span.name = s->name;
-	span.unit = s->unit;
-	span.kind = s->states ? CONTROL__KIND__STATE : CONTROL__KIND__GAUGE;
-	span.states = s->states;
-	while (s->states && s->states[span.n_states])
-		span.n_states++;
-	span.number = number;
-	answer.is_case = CONTROL__ANSWER__IS_SPAN;
-	answer.span = &span;
-	say(&answer);
+	if (asprintf(&name, *s->instance ? "%s:%s:%s" : "%s%s:%s", s->family, s->instance, s->metric) < 0)
+		name = NULL;
+	if (asprintf(&unit, s->kind == KITH_COUNTER ? "%s/s" : "%s", s->unit) < 0)
+		unit = NULL;
+	if (name && unit) {
+		span.name = name;
+		span.unit = unit;
+		span.kind = s->kind == KITH_STATE ? CONTROL__KIND__STATE : CONTROL__KIND__GAUGE;
+		span.n_states = s->kind == KITH_STATE ? s->n_states : 0;
+		span.states = s->states;
+		span.number = ++a->spans;
+		r = answer_send(a, CONTROL__ANSWER__IS_SPAN, &span.base);
+	}
+	free(name);
+	free(unit);
+	return r;
 }
 
-/* Points on their way out */
-struct out {
-	uint32_t number;
-	bool steps;
-	size_t n;
-	int64_t before, times[PIECE];
-	double values[PIECE], least[PIECE], most[PIECE];
-};
-
-static void out_flush(struct out *o)
+/* Of one source and one step; `numbers` has room for all of it */
+static int send_points(struct answer *a, const struct past_point *p, size_t n, int64_t *times, double *numbers)
 {
-	Control__Answer answer = CONTROL__ANSWER__INIT;
 	Control__Points points = CONTROL__POINTS__INIT;
 
-	if (!o->n)
-		return;
-	points.number = o->number;
-	points.n_times = points.n_values = o->n;
-	points.times = o->times;
-	points.values = o->values;
-	if (o->steps) {
-		points.n_least = points.n_most = o->n;
-		points.least = o->least;
-		points.most = o->most;
+	points.number = a->spans;
+	points.from = p->from;
+	points.step = p->step;
+	points.n_times = points.n_values = n;
+	points.times = times;
+	points.values = numbers;
+	if (p->step) {
+		points.n_least = points.n_most = n;
+		points.least = numbers + POINTS_AT_ONCE;
+		points.most = numbers + 2 * POINTS_AT_ONCE;
 	}
-	answer.is_case = CONTROL__ANSWER__IS_POINTS;
-	answer.points = &points;
-	say(&answer);
-	o->n = 0;
-}
-
-static void out_point(struct out *o, const struct past_point *p)
-{
-	o->times[o->n] = o->n ? p->time - o->before : p->time;
-	o->before = p->time;
-	o->values[o->n] = p->value;
-	o->least[o->n] = p->least;
-	o->most[o->n] = p->most;
-	if (++o->n == PIECE)
-		out_flush(o);
-}
-
-/* ---- every sample, or steps ---------------------------------------------------------------------------------------------- */
-
-static const struct past_point *point_at(const struct past_series *s, size_t index)
-{
-	return index < s->n_old ? &s->old[index] : &s->points[index - s->n_old];
-}
-
-static void say_samples(const struct past *p, const struct past_series *s, struct out *o)
-{
-	for (size_t i = 0; i < s->n_old + s->n; i++) {
-		const struct past_point *at = point_at(s, i);
-
-		if (at->time >= p->from && !isnan(at->value))
-			out_point(o, at);
+	for (size_t k = 0; k < n; k++) {
+		times[k] = k ? p[k].time - p[k - 1].time : p[k].time;
+		numbers[k] = p[k].value;
+		numbers[POINTS_AT_ONCE + k] = p[k].least;
+		numbers[2 * POINTS_AT_ONCE + k] = p[k].most;
 	}
+	return answer_send(a, CONTROL__ANSWER__IS_POINTS, &points.base);
 }
 
-/* What stands in (end - step, end]: the points in it, or the last one before for as long as that holds */
-static bool step_of(const struct past_series *s, size_t *index, int64_t end, struct past_point *ret_point)
+static int send_series(const struct past_series *s, void *user)
 {
-	struct past_point sum = { end, 0, NAN, NAN };
-	size_t n = 0;
+	struct answer *a = user;
+	int64_t *times = malloc(POINTS_AT_ONCE * sizeof(*times));
+	double *numbers = malloc(3 * POINTS_AT_ONCE * sizeof(*numbers));
+	int r = times && numbers ? send_span(a, s) : -ENOMEM;
 
-	for (; *index < s->n_old + s->n && point_at(s, *index)->time <= end; ++*index) {
-		const struct past_point *at = point_at(s, *index);
+	for (size_t k = 0, n; r == 0 && k < s->n; k += n) {
+		for (n = 1; n < POINTS_AT_ONCE && k + n < s->n && s->points[k + n].from == s->points[k].from && s->points[k + n].step == s->points[k].step;
+		     n++)
+			;
+		r = send_points(a, s->points + k, n, times, numbers);
+	}
+	free(times);
+	free(numbers);
+	return r;
+}
 
-		if (isnan(at->value))
+static int send_progress(uint64_t done, uint64_t of, void *user)
+{
+	struct answer *a = user;
+	Control__Progress progress = CONTROL__PROGRESS__INIT;
+
+	progress.done = done;
+	progress.of = of;
+	progress.what = (char *)"segments";
+	return answer_send(a, CONTROL__ANSWER__IS_PROGRESS, &progress.base);
+}
+
+/* ---- in ------------------------------------------------------------------------------------------------------------------ */
+
+static int read_all(int fd, void *data, size_t length)
+{
+	uint8_t *at = data;
+
+	while (length) {
+		ssize_t n = read(fd, at, length);
+
+		if (n < 0 && errno == EINTR)
 			continue;
-		n++;
-		sum.value = s->states ? at->value : sum.value + at->value;
-		sum.least = fmin(sum.least, isnan(at->least) ? at->value : at->least);
-		sum.most = fmax(sum.most, isnan(at->most) ? at->value : at->most);
+		if (n <= 0)
+			return n < 0 ? -errno : -EBADMSG;
+		at += n;
+		length -= (size_t)n;
 	}
-	if (n) {
-		sum.value = s->states ? sum.value : sum.value / (double)n;
-	} else {
-		const struct past_point *before = *index ? point_at(s, *index - 1) : NULL;
-
-		if (!before || isnan(before->value) || (s->hold && end - before->time > s->hold))
-			return false;
-		sum.value = sum.least = sum.most = before->value;
-	}
-	*ret_point = sum;
-	return true;
+	return 0;
 }
 
-static void say_steps(const struct past *p, const struct past_series *s, struct out *o)
+static int read_request(int fd, Control__Request **ret_request)
 {
-	int64_t end = p->from - p->from % p->step;
-	struct past_point at;
-	size_t index = 0;
+	uint8_t head[FRAME_HEADER], *data;
+	size_t length;
+	int r = read_all(fd, head, sizeof(head));
 
-	/* What stood before the first step */
-	step_of(s, &index, end, &at);
-	while ((end += p->step) <= p->to)
-		if (step_of(s, &index, end, &at))
-			out_point(o, &at);
+	if (r < 0)
+		return r;
+	length = frame_length(head);
+	if (length > FRAME_REQUEST_MAX)
+		return -EBADMSG;
+	data = malloc(length ? length : 1);
+	if (!data)
+		return -ENOMEM;
+	r = read_all(fd, data, length);
+	if (r == 0 && !(*ret_request = control__request__unpack(NULL, length, data)))
+		r = -EBADMSG;
+	free(data);
+	return r;
 }
 
-static int by_name(struct past_series *a, struct past_series *b)
+/* The rest of standard input */
+static int read_ring(int fd, struct buf *ring)
 {
-	return strcmp(a->name, b->name);
-}
-
-static void say_all(struct past *p)
-{
-	struct out *o = calloc(1, sizeof(*o));
-	uint32_t number = 0;
-
-	if (!o)
-		exit(1);
-	HASH_SORT(p->series, by_name);
-	for (struct past_series *s = p->series; s; s = s->hh.next) {
-		say_span(s, ++number);
-		o->number = number;
-		o->steps = p->step > 0;
-		if (p->step)
-			say_steps(p, s, o);
-		else
-			say_samples(p, s, o);
-		out_flush(o);
-	}
-	free(o);
-}
-
-static void say_end(const struct past *p)
-{
-	Control__Answer answer = CONTROL__ANSWER__INIT;
-	Control__End end = CONTROL__END__INIT;
-	char *unmatched[PATTERNS_MAX];
-
-	end.unmatched = unmatched;
-	for (size_t i = 0; i < p->patterns.n; i++)
-		if (!p->patterns.list[i].matched)
-			unmatched[end.n_unmatched++] = p->patterns.list[i].text;
-	answer.is_case = CONTROL__ANSWER__IS_END;
-	answer.end = &end;
-	say(&answer);
-}
-
-/* ---- the question ---------------------------------------------------------------------------------------------------------- */
-
-static int input_read(struct buf *b)
-{
-	char part[65536];
+	char block[65536];
 	ssize_t n;
 
-	while ((n = read(STDIN_FILENO, part, sizeof(part))) != 0) {
-		if (n < 0 && errno != EINTR)
+	while ((n = read(fd, block, sizeof(block))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
 			return -errno;
-		buf_append(b, part, n > 0 ? (size_t)n : 0);
-		if (b->failed || b->length > INPUT_MAX)
+		if (ring->length + (size_t)n > PAST_RING_MAX)
+			return -EFBIG;
+		buf_append(ring, block, (size_t)n);
+		if (ring->failed)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static int history(struct past *p, const Control__HistoryRequest *ask, const uint8_t *ring, size_t length)
+static int run_history(struct answer *a, const Control__HistoryRequest *q, struct past_config *past)
 {
+	past->from = q->from;
+	past->to = q->to ? q->to : clock_wall();
+	past->step = q->step;
+	past->series = send_series;
+	past->progress = send_progress;
+	past->user = a;
+	if (q->step < 0 || (q->step && q->step < NS_PER_MS) || past->from > past->to || past->from < 0 || past->to > INT64_MAX / 4)
+		return answer_fault(a, CONTROL__CODE__USAGE, "a history's times or step are none") ?: 1;
+	if (q->step && (past->to - past->from) / q->step > (int64_t)PAST_STEPS_MAX)
+		return answer_fault(a, CONTROL__CODE__USAGE, "so short a step for so long a time is too much: more than a million values each") ?: 1;
+	return past_run(past);
+}
+
+static int run(struct answer *a, const Control__Request *q, const struct buf *ring)
+{
+	bool history = q->ask_case == CONTROL__REQUEST__ASK_HISTORY, graph = q->ask_case == CONTROL__REQUEST__ASK_GRAPH;
+	struct past_config past = { .state = a->state };
+	struct patterns patterns = { 0 };
 	struct buf why = BUF_INIT;
 	char host[256] = "";
 	int r;
 
+	if (!history && !graph)
+		return answer_fault(a, CONTROL__CODE__USAGE, "neither a history nor a graph is asked for");
 	gethostname(host, sizeof(host) - 1);
-	p->from = ask->from;
-	p->to = ask->to ? ask->to : clock_wall();
-	p->step = ask->step;
-	if (p->from < 0 || p->to < p->from || p->step < 0)
-		return say_fault(CONTROL__CODE__USAGE, "the time that is asked for ends before it begins");
-	if (p->step && (p->to - p->from) / p->step > STEPS_MAX)
-		return say_fault(CONTROL__CODE__USAGE, "that is more than a million steps: ask for longer ones");
-	if (patterns_parse(&p->patterns, ask->patterns, ask->n_patterns, host, &why) < 0)
-		return say_fault(CONTROL__CODE__USAGE, buf_text(&why));
-	r = past_read_journal(p, ring, length);
-	if (r == 0)
-		r = past_read_rrd(p);
+	r = patterns_parse(&patterns, history ? q->history->patterns : q->graph->patterns, history ? q->history->n_patterns : q->graph->n_patterns,
+	                   host, &why);
+	if (r < 0 && r != -ENOMEM) {
+		r = answer_fault(a, r == -EHOSTUNREACH ? CONTROL__CODE__NO_NEIGHBOUR : CONTROL__CODE__USAGE, buf_text(&why));
+		buf_free(&why);
+		return r;
+	}
+	buf_free(&why);
 	if (r < 0)
-		return say_fault(CONTROL__CODE__INTERNAL, strerror(-r));
-	say_all(p);
-	say_end(p);
-	return fflush(stdout) == 0 ? 0 : 1;
+		return r;
+	past.patterns = &patterns;
+	past.ring = ring->length ? (const uint8_t *)ring->data : NULL;
+	past.ring_length = ring->length;
+	r = history ? run_history(a, q->history, &past) : graph_answer(a, q->graph, &past);
+	if (r == 0)
+		r = send_end(a, &patterns);
+	else if (r == 1)
+		r = 0; /* a fault was told */
+	patterns_free(&patterns);
+	return r;
 }
 
-int answer_run(const char *state)
+int answer_run(const char *state, const char *cached, int in, int out)
 {
-	struct past p = { .state = state };
-	struct buf input = BUF_INIT;
-	Control__Request *request;
-	const uint8_t *bytes;
-	size_t length;
+	struct answer a = { .state = state, .out = out, .cached = cached };
+	Control__Request *q = NULL;
+	struct buf ring = BUF_INIT;
+	int r = read_request(in, &q);
 
-	if (input_read(&input) < 0 || input.length < FRAME_HEADER)
-		return say_fault(CONTROL__CODE__INTERNAL, "kith-fold was asked nothing");
-	bytes = (const uint8_t *)input.data;
-	length = frame_length(bytes);
-	if (length > input.length - FRAME_HEADER)
-		return say_fault(CONTROL__CODE__INTERNAL, "kith-fold was asked half a question");
-	request = control__request__unpack(NULL, length, bytes + FRAME_HEADER);
-	bytes += FRAME_HEADER + length;
-	length = input.length - FRAME_HEADER - length;
-	if (!request || request->ask_case != CONTROL__REQUEST__ASK_HISTORY)
-		return say_fault(CONTROL__CODE__USAGE, "kith-fold does not know that question");
-	return history(&p, request->history, bytes, length);
+	if (r == 0)
+		r = read_ring(in, &ring);
+	if (r == 0)
+		r = run(&a, q, &ring);
+	/* Whoever asks waits for an end. */
+	if (r < 0 && r != -EPIPE) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "the past cannot be read: %s", r == -EBADMSG ? "what was asked is no request" : strerror(-r));
+		answer_fault(&a, CONTROL__CODE__INTERNAL, text);
+	}
+	if (q)
+		control__request__free_unpacked(q, NULL);
+	buf_free(&ring);
+	free(a.frame);
+	return r;
 }

@@ -328,8 +328,11 @@ int known_write(const char *path, struct fold_family *f)
 	if (!f->changed)
 		return 0;
 	known_format(f, &b);
-	if (!b.failed && asprintf(&to, "%s/%s/" RRD_FAMILY, path, f->name) >= 0 &&
-	    asprintf(&beside, "%s/%s/" RRD_FAMILY ".new", path, f->name) >= 0)
+	if (asprintf(&to, "%s/%s/" RRD_FAMILY, path, f->name) < 0)
+		to = NULL;
+	if (asprintf(&beside, "%s/%s/" RRD_FAMILY ".new", path, f->name) < 0)
+		beside = NULL;
+	if (!b.failed && to && beside)
 		r = file_replace(to, beside, b.data, b.length, true);
 	free(to);
 	free(beside);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "control/pattern.h"
 #include "store/fold/archives.h"
 #include "store/fold/family.h"
 #include "store/fold/librrd.h"
@@ -32,6 +33,7 @@ struct fold_config {
 	int64_t keep;        /* ns: files that nothing came for are removed */
 	const char *cached;  /* rrdcached's address; NULL: none */
 	const char *rrd;     /* where the RRD files are; NULL: STATE_DIR/rrd. Of an export, another */
+	struct patterns *patterns; /* instances that match alone; NULL: all */
 	bool export_only;    /* journal/folded stays, files are not removed, and what is not sealed is taken too */
 };
 
@@ -118,8 +120,5 @@ void write_remove_old(struct fold *f);
 int state_save(struct fold *f);
 /* 0: taken over, f->number and f->end are set; -ENOENT: there is none, or none that is of use */
 int state_load(struct fold *f);
-
-/* The last error of librrd, without what was told before */
-const char *fold_rrd_error(struct fold *f);
 
 #endif

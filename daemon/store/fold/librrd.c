@@ -16,8 +16,6 @@ int librrd_load(struct librrd *l, struct buf *why)
 		{ "rrd_create_r", offsetof(struct librrd, create_r) },
 		{ "rrd_update_r", offsetof(struct librrd, update_r) },
 		{ "rrd_tune", offsetof(struct librrd, tune) },
-		{ "rrd_fetch_r", offsetof(struct librrd, fetch_r) },
-		{ "rrd_freemem", offsetof(struct librrd, freemem) },
 		{ "rrd_graph_v", offsetof(struct librrd, graph_v) },
 		{ "rrd_info_free", offsetof(struct librrd, info_free) },
 		{ "rrd_get_error", offsetof(struct librrd, get_error) },

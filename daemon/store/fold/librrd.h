@@ -15,8 +15,6 @@ struct librrd {
 	__typeof__(rrd_create_r) *create_r;
 	__typeof__(rrd_update_r) *update_r;
 	__typeof__(rrd_tune) *tune;
-	__typeof__(rrd_fetch_r) *fetch_r;
-	__typeof__(rrd_freemem) *freemem;
 	__typeof__(rrd_graph_v) *graph_v;
 	__typeof__(rrd_info_free) *info_free;
 	__typeof__(rrd_get_error) *get_error;

@@ -1,19 +1,25 @@
 # kith-fold: librrd is mapped by it when it is needed, and by nobody else
 FOLD_SOURCES = \
-	daemon/store/fold/answer.c daemon/store/fold/answer.h daemon/store/fold/answer_journal.c daemon/store/fold/answer_rrd.c \
+	daemon/store/fold/answer.c daemon/store/fold/answer.h \
 	daemon/store/fold/archives.c daemon/store/fold/archives.h \
+	daemon/store/fold/arguments.c daemon/store/fold/arguments.h \
+	daemon/store/fold/export.c daemon/store/fold/export.h \
 	daemon/store/fold/family.c daemon/store/fold/family.h \
 	daemon/store/fold/fold.c daemon/store/fold/fold.h \
+	daemon/store/fold/graph.c \
 	daemon/store/fold/librrd.c daemon/store/fold/librrd.h \
 	daemon/store/fold/lines.c daemon/store/fold/lines.h \
 	daemon/store/fold/names.c daemon/store/fold/names.h \
 	daemon/store/fold/open.c daemon/store/fold/open.h \
+	daemon/store/fold/past.c daemon/store/fold/past.h daemon/store/fold/past_impl.h \
+	daemon/store/fold/past_rows.c daemon/store/fold/past_samples.c \
 	daemon/store/fold/remove.c \
 	daemon/store/fold/resample.c daemon/store/fold/resample.h \
 	daemon/store/fold/rrdfile.c daemon/store/fold/rrdfile.h \
 	daemon/store/fold/samples.c \
 	daemon/store/fold/state.c daemon/store/fold/state.h \
 	daemon/store/fold/undo.c daemon/store/fold/undo.h \
+	daemon/store/fold/verify.c daemon/store/fold/verify.h \
 	daemon/store/fold/write.c
 noinst_LIBRARIES += libkithfold.a
 libkithfold_a_SOURCES = $(FOLD_SOURCES)
@@ -25,12 +31,13 @@ sbin_PROGRAMS += kith-fold
 dist_man_MANS += daemon/store/fold/kith-fold.8
 kith_fold_SOURCES = daemon/store/fold/main.c
 kith_fold_CPPFLAGS = $(AM_CPPFLAGS) $(RRD_CFLAGS)
+kith_fold_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 kith_fold_LDADD = $(LIBKITHFOLD_LIBS)
 
 check_PROGRAMS += tests/host/kith-segments
 tests_host_kith_segments_SOURCES = tests/host/kith-segments.c
 tests_host_kith_segments_LDADD = $(LIBKITH_LIBS)
 
-FOLD_TESTS = tests/host/test_fold.py
+FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py tests/host/test_fold_answer.py tests/host/test_fold_verify.py
 TESTS += $(FOLD_TESTS)
 EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py

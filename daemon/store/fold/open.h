@@ -6,5 +6,8 @@
 
 /* A descriptor for flock(2). `make`: it is made when it is missing. -errno */
 int rrd_lock_open(int folder, bool make);
+/* Shares it; an update that was cut off is taken back before. Without a lock (-1) there is nobody who updates. */
+void rrd_lock_read(int folder, int lock);
+void rrd_unlock(int lock);
 
 #endif

@@ -221,6 +221,18 @@ static void series_set(struct fold_instance *i)
 	}
 }
 
+/* Of an export, what is asked for */
+static bool left_out(const struct fold *f, const struct unpack_instance *u)
+{
+	bool any = false;
+
+	if (!f->config.patterns)
+		return false;
+	for (uint32_t k = 0; k < u->family->n; k++)
+		any |= patterns_series(f->config.patterns, u->family->name, u->name, u->family->metrics[k].name);
+	return !any;
+}
+
 static int on_instance(struct unpack_instance *u, void *user)
 {
 	struct fold *f = user;
@@ -229,6 +241,8 @@ static int on_instance(struct unpack_instance *u, void *user)
 	int16_t *map;
 	int r;
 
+	if (left_out(f, u))
+		return 0;
 	if (!name_part_valid(u->family->name) || strlen(u->name) > NAME_INSTANCE_MAX) {
 		f->counts.odd++;
 		return 0;

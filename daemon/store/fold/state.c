@@ -8,6 +8,7 @@
 
 #include "base/crc.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "plugin.h"
 #include "store/fold/fold.h"
 #include "store/fold/lines.h"
@@ -207,7 +208,20 @@ struct loading {
 static int load_instance(const char *family, const char *name, int64_t step, void *user)
 {
 	struct loading *l = user;
-	int r = fold_find(l->fold, family, name, &l->instance);
+	struct fold_group *g;
+	int r;
+
+	/* Of an export, those that it has files of */
+	if (l->fold->config.patterns) {
+		struct family_file *file = NULL;
+
+		if (!name_part_valid(family) || fold_group(l->fold, family, &g) < 0)
+			return -ENOENT;
+		HASH_FIND_STR(g->family->files, name, file);
+		if (!file)
+			return -ENOENT;
+	}
+	r = fold_find(l->fold, family, name, &l->instance);
 
 	/* Another file has taken its place: what was gathered of a step of its is of no use. */
 	return r < 0 ? r : l->instance->step == step ? 0 : -ESTALE;

@@ -10,17 +10,20 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "plugin.h"
+#include "store/fold/arguments.h"
 #include "store/fold/fold.h"
 #include "store/fold/rrdfile.h"
 #include "store/fold/undo.h"
 
 #define NEW_FILE ".new" RRD_SUFFIX  /* librrd puts six characters behind it while it writes */
 #define ROWS_AT_ONCE 2048u
+#define RRD_ERROR_SIZE 128u
 #define PATH_SIZE (64u + RRD_NAME_SIZE)
 #define VALUE_SIZE 32u              /* bytes of a value as text */
 
@@ -29,9 +32,19 @@ struct batch {
 	size_t n;
 };
 
-const char *fold_rrd_error(struct fold *f)
+/* librrd does not say why each time; errno is of whatever it did last. A full disk is the usual reason. */
+static const char *rrd_error(struct fold *f, char text[RRD_ERROR_SIZE])
 {
-	return f->rrd.get_error();
+	const char *error = f->rrd.get_error();
+	struct statvfs st;
+
+	if (error && *error)
+		return error;
+	if (fstatvfs(f->folder, &st) < 0)
+		return "librrd does not say why";
+	snprintf(text, RRD_ERROR_SIZE, "librrd does not say why; space for %llu bytes is left there",
+	         (unsigned long long)st.f_bavail * (unsigned long long)st.f_frsize);
+	return text;
 }
 
 static void path_of(const struct fold_instance *i, char path[PATH_SIZE])
@@ -134,46 +147,6 @@ int write_look(struct fold *f, struct fold_instance *i)
 
 /* ---- files are made, and get new data sources ------------------------------------------------------------------------ */
 
-struct arguments {
-	char **list;
-	size_t n, room;
-	bool failed;
-};
-
-static void arguments_free(struct arguments *a)
-{
-	for (size_t k = 0; k < a->n; k++)
-		free(a->list[k]);
-	free(a->list);
-	*a = (struct arguments){ 0 };
-}
-
-static void argument(struct arguments *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void argument(struct arguments *a, const char *format, ...)
-{
-	va_list args;
-	int n;
-
-	if (a->n + 1 >= a->room) {
-		size_t room = a->room ? a->room * 2 : 32;
-		char **more = realloc(a->list, room * sizeof(*more));
-
-		if (!more) {
-			a->failed = true;
-			return;
-		}
-		a->list = more;
-		a->room = room;
-	}
-	va_start(args, format);
-	n = vasprintf(&a->list[a->n], format, args);
-	va_end(args);
-	if (n < 0)
-		a->failed = true;
-	else
-		a->list[++a->n] = NULL;
-}
-
 static void argument_source(struct arguments *a, const struct fold_metric *m, int64_t step)
 {
 	argument(a, "DS:%s:GAUGE:%lld:U:U", m->source, (long long)(2 * step / NS_PER_S));
@@ -202,6 +175,7 @@ static void argument_archives(struct arguments *a, const struct archives *archiv
 
 static int create(struct fold *f, struct fold_instance *i, const char *path)
 {
+	char text[RRD_ERROR_SIZE];
 	const struct fold_family *family = i->group->family;
 	struct arguments a = { 0 };
 	char *new = NULL;
@@ -213,11 +187,10 @@ static int create(struct fold *f, struct fold_instance *i, const char *path)
 	if (a.failed || asprintf(&new, "%s/" NEW_FILE, f->rrd_path) < 0)
 		goto out;
 	f->rrd.clear_error();
-	errno = 0;
 	if (f->rrd.create_r(new, (unsigned long)(i->step / NS_PER_S), (time_t)((i->at[0] - i->step) / NS_PER_S), (int)a.n,
 	                    (const char **)a.list) != 0) {
-		r = errno ? -errno : -EIO;
-		log_err("rrd/%s cannot be made: %s", path, fold_rrd_error(f));
+		r = -EIO;
+		log_err("rrd/%s cannot be made: %s", path, rrd_error(f, text));
 		unlink(new);
 		goto out;
 	}
@@ -237,6 +210,7 @@ out:
 /* Metrics that the file has no data source for */
 static int tune(struct fold *f, struct fold_instance *i, const struct rrd_file *file, const char *path)
 {
+	char text[RRD_ERROR_SIZE];
 	const struct fold_family *family = i->group->family;
 	struct arguments a = { 0 };
 	bool gauge;
@@ -253,9 +227,11 @@ static int tune(struct fold *f, struct fold_instance *i, const struct rrd_file *
 		f->rrd.clear_error();
 		flush_cached(f, path);
 		if (f->rrd.tune((int)a.n, a.list) != 0) {
-			log_err("rrd/%s gets no new data source: %s", path, fold_rrd_error(f));
+			log_err("rrd/%s gets no new data source: %s", path, rrd_error(f, text));
 			r = -EIO;
 		}
+		if (f->connected)
+			f->rrd.cached_forget(a.list[1]);
 		r = r == 0 ? 1 : r;
 	}
 	arguments_free(&a);
@@ -289,8 +265,6 @@ static int prepare(struct fold *f, struct fold_instance *i, const char *path, st
 			rrd_file_close(file);
 		if (r > 0)
 			r = rrd_file_open(f->folder, path, file);
-		if (r == 0 && f->connected && r > 0)
-			f->rrd.cached_forget(path);
 	}
 	return r;
 }
@@ -346,13 +320,15 @@ static void put_row(struct update *u, const struct fold_instance *i, int64_t at,
 
 static int send_rows(struct fold *f, const struct update *u, const char *path, const char *full)
 {
+	char text[RRD_ERROR_SIZE];
+
 	f->rrd.clear_error();
 	if ((f->connected ? f->rrd.cached_update(full, (int)u->n, (const char *const *)u->list) :
 	                    f->rrd.update_r(full, NULL, (int)u->n, u->list)) == 0) {
 		f->counts.updates++;
 		return 0;
 	}
-	log_err("rrd/%s is not updated: %s", path, fold_rrd_error(f));
+	log_err("rrd/%s is not updated: %s", path, rrd_error(f, text));
 	return -EIO;
 }
 
@@ -442,6 +418,7 @@ static int update_file(struct fold *f, struct fold_instance *i, const char *path
 
 static int sync_file(struct fold *f, const char *path)
 {
+	char text[RRD_ERROR_SIZE];
 	char *full;
 	int fd, r = 0;
 
@@ -450,7 +427,7 @@ static int sync_file(struct fold *f, const char *path)
 			return -ENOMEM;
 		f->rrd.clear_error();
 		if (f->rrd.cached_flush(full) != 0) {
-			log_err("rrd/%s: rrdcached does not write it: %s", path, fold_rrd_error(f));
+			log_err("rrd/%s: rrdcached does not write it: %s", path, rrd_error(f, text));
 			r = -EIO;
 		}
 		free(full);
@@ -567,11 +544,13 @@ int write_all_rows(struct fold *f)
 
 int write_connect(struct fold *f)
 {
+	char text[RRD_ERROR_SIZE];
+
 	if (!f->config.cached)
 		return 0;
 	f->rrd.clear_error();
 	if (f->rrd.cached_connect(f->config.cached) != 0) {
-		log_err("rrdcached at %s cannot be reached: %s", f->config.cached, fold_rrd_error(f));
+		log_err("rrdcached at %s cannot be reached: %s", f->config.cached, rrd_error(f, text));
 		return -ECONNREFUSED;
 	}
 	f->connected = true;
