@@ -1,10 +1,12 @@
-/* kith graph: the past of series, drawn in dots of braille */
+/* kith graph: the past of series, drawn in dots of braille, or as a picture by librrd (in kith-fold, never here) */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -329,6 +331,71 @@ static int in_terminal(struct cli *cli, struct graph *g, uint64_t width, uint64_
 	return status;
 }
 
+/* ---- a picture in a file --------------------------------------------------------------------------------------------------- */
+
+struct file {
+	FILE *to;
+	uint64_t bytes;
+};
+
+static void on_chunk(const Control__Answer *answer, void *user)
+{
+	struct file *f = user;
+
+	if (answer->is_case != CONTROL__ANSWER__IS_CHUNK)
+		return;
+	fwrite(answer->chunk->data.data, 1, answer->chunk->data.len, f->to);
+	f->bytes += answer->chunk->data.len;
+}
+
+static const char *format_of(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	if (dot && !strcasecmp(dot, ".png"))
+		return "PNG";
+	return dot && !strcasecmp(dot, ".svg") ? "SVG" : NULL;
+}
+
+/* "-" is standard output, as PNG */
+static int in_file(struct cli *cli, const struct graph *g, const char *path, uint64_t width, uint64_t height)
+{
+	Control__Request request = CONTROL__REQUEST__INIT;
+	Control__GraphRequest graph = CONTROL__GRAPH_REQUEST__INIT;
+	bool out = !strcmp(path, "-");
+	const char *format = out ? "PNG" : format_of(path), *title = cli_value(cli, GRAPH_TITLE);
+	struct file f = { 0 };
+	int status;
+
+	if (!format) {
+		cli_fail("-o %s: its name is to end with .png or .svg", path);
+		return CLI_USAGE;
+	}
+	f.to = out ? stdout : fopen(path, "we");
+	if (!f.to) {
+		cli_fail("%s: %s", path, strerror(errno));
+		return CLI_USAGE;
+	}
+	graph.patterns = cli->args;
+	graph.n_patterns = cli->n_args;
+	graph.from = g->from;
+	graph.to = g->to;
+	graph.format = (char *)(uintptr_t)format;
+	graph.width = (uint32_t)width;
+	graph.height = (uint32_t)height;
+	graph.title = (char *)(uintptr_t)(title ? title : "");
+	request.ask_case = CONTROL__REQUEST__ASK_GRAPH;
+	request.graph = &graph;
+	status = ask_long(cli, &request, on_chunk, &f);
+	if (!out && fclose(f.to) != 0 && status == CLI_YES) {
+		cli_fail("%s: %s", path, strerror(errno));
+		status = CLI_USAGE;
+	}
+	if (!out && !f.bytes)
+		unlink(path);
+	return status == CLI_YES && !f.bytes ? CLI_NO : status;
+}
+
 int cmd_graph(struct cli *cli)
 {
 	struct graph g = { .cli = cli, .to = clock_wall() };
@@ -348,5 +415,7 @@ int cmd_graph(struct cli *cli)
 		cli_fail(g.to <= g.from ? "--until is not after --since" : "that is too large a picture");
 		return CLI_USAGE;
 	}
+	if (cli_has(cli, GRAPH_OUTPUT))
+		return in_file(cli, &g, cli_value(cli, GRAPH_OUTPUT), width, height);
 	return in_terminal(cli, &g, width, height);
 }

@@ -14,8 +14,10 @@ static const struct cli_option get_options[] = {
 static const struct cli_option graph_options[] = {
 	{ 0, "since", "TIME", "from then on: 10m, 18:00, a date (1h)", GRAPH_SINCE },
 	{ 0, "until", "TIME", "up to then", GRAPH_UNTIL },
-	{ 0, "width", "N", "columns", GRAPH_WIDTH },
-	{ 0, "height", "N", "lines", GRAPH_HEIGHT },
+	{ 'o', "output", "FILE", "a picture: FILE.png or FILE.svg", GRAPH_OUTPUT },
+	{ 0, "width", "N", "columns, or pixels of a picture", GRAPH_WIDTH },
+	{ 0, "height", "N", "lines, or pixels of a picture", GRAPH_HEIGHT },
+	{ 0, "title", "TEXT", "above a picture", GRAPH_TITLE },
 	{ 0, NULL, NULL, NULL, 0 },
 };
 static const struct cli_option watch_options[] = {
@@ -87,7 +89,7 @@ const struct cli_command cli_commands[] = {
 	  "where they are there, counters as rates. Exit status 1: nothing matched.",
 	  get_options, 0, MANY, cmd_get },
 	{ "graph", "PATTERN…", "The past of series, drawn",
-	  "In the terminal. TIME: 10m (ago), 18:00, 2026-12-24, RFC 3339. Exit status 1:\n"
+	  "In the terminal, or with -o as a picture. TIME: 10m (ago), 18:00, 2026-12-24, RFC 3339. Exit status 1:\n"
 	  "there is nothing to draw.",
 	  graph_options, 1, MANY, cmd_graph },
 	{ "watch", "[PATTERN…]", "Samples, records and transitions, as they come",

@@ -50,7 +50,7 @@ _kith()
 		check) common+=" --explain" ;;
 		replay) common+=" --since" ;;
 		get) common+=" --since --until --step --as" ;;
-		graph) common+=" --since --until --width --height" ;;
+		graph) common+=" --since --until --output --width --height --title" ;;
 		log) common+=" --since --until --priority --grep --fields --last --follow --own --system" ;;
 		ack) common+=" --until --because --promiser --remove" ;;
 		silence) common+=" --promiser --from --to --for --every --because --remove" ;;

@@ -60,6 +60,11 @@ with suite.check("steps: average, least and most; a graph; bad questions"), suit
     assert steps[-1]["value"] == 4, steps
     status, text = ask(d, "graph", name, "--since", "10s")
     assert status == 0 and name in text, text
+    picture = os.path.join(suite.folder(), "a.svg")
+    assert ask(d, "graph", name, "--since", "10s", "-o", picture)[0] == 0
+    with open(picture) as f:
+        assert "<svg" in f.read(2000)
+    assert ask(d, "graph", name, "-o", picture + ".gif")[0] == 2
     assert ask(d, "graph", "no:such", "--since", "10s")[0] == 1
     assert ask(d, "get", name, "--since", "yesterdayish")[0] == 2
     assert ask(d, "get", name, "--since", "1m", "--until", "2m")[0] == 2
