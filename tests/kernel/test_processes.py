@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kerneltest  # noqa: E402
-from kithtest import BUILD, KITHD, PLUGINS, Skip, Suite, sanitized  # noqa: E402
+from kithtest import BUILD, KITHD, PLUGINS, Skip, Suite, sanitized, wait_for  # noqa: E402
 
 suite = Suite()
 BUILT = os.path.join(BUILD, "tests", "kernel", "kith-forker")
@@ -116,7 +116,11 @@ with suite.check("what it uses: CPU, memory, threads, uptime; CPU never goes bac
 with suite.check("many that end at once: counted exactly, told in few words"):
     have_events(d)
     series(d, "count", lambda v: v == 0)  # with the ends of all before
-    before = series(d, "exits", lambda v: v is not None)
+    def settled():
+        value = d.value("process:%s:exits" % NAME)
+        time.sleep(0.5)
+        return value if value is not None and value == d.value("process:%s:exits" % NAME) else None
+    before = wait_for("the last of those to be counted", settled, alive=d)
     # A chain: fork and wait
     p = sleeper("for (1..2000) { my $k = fork; exit($_ % 2) unless $k; waitpid $k, 0 } <STDIN>; exit 0")
     try:
