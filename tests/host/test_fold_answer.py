@@ -12,7 +12,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from foldtest import (Answer, COUNTER, EVENT, FOLD, GAUGE, NAN, S, STATE, T0, Family, Journal, ask, field, fold, graph, history, one_step, request,
                       same)  # noqa: E402
-from kithtest import BUILD, Skip, Suite, environment, sanitized  # noqa: E402
+from kithtest import BUILD, Suite, environment  # noqa: E402
 
 suite = Suite()
 DF = Family("df", [("free", "B", GAUGE, 0, []), ("reads", "reads", COUNTER, 0, []), ("state", "1", STATE, 0, ["down", "up"]),
@@ -242,8 +242,6 @@ with suite.check("librrd is mapped for pictures alone: a history does without"):
     assert "rrd" not in out and "libev" not in out, out
 
 with suite.check("a day of one series: samples, and RRD rows; how long it takes is printed"):
-    if sanitized():
-        raise Skip("with sanitizers it takes longer")
     state = suite.folder()
     j = Journal(state)
     wide = Family("wide", [("m%d" % n, "B", GAUGE, 0, []) for n in range(20)])
