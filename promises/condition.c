@@ -124,6 +124,7 @@ static struct expr *parse_name(struct parser *p)
 	struct token *t = &p->token;
 	struct expr *e = expr_new(p, EXPR_NAME, t->at);
 	struct name name;
+	const char *star;
 
 	if (!e)
 		return NULL;
@@ -147,7 +148,8 @@ static struct expr *parse_name(struct parser *p)
 		return NULL;
 	e->pattern = e->three && !t->quoted && glob_is(e->instance, strlen(e->instance));
 	if (glob_is(e->metric, strlen(e->metric)) && !t->quoted) {
-		parser_fault(p, t->at, t->length, strchr(e->metric, '*')[1] ? "as an operator * has blanks around it" : NULL, "a metric cannot be a pattern: name it");
+		star = strchr(e->metric, '*');
+		parser_fault(p, t->at, t->length, star && star[1] ? "as an operator * has blanks around it" : NULL, "a metric cannot be a pattern: name it");
 		return NULL;
 	}
 	parser_next(p);

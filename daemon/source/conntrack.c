@@ -312,7 +312,7 @@ static void ct_remove(void *reader, void *own)
 
 static int sockets_open(struct ct_reader *x)
 {
-	struct netlink_listener listener = { x, on_message, on_lost, true };
+	struct netlink_listener listener = { x, on_message, on_lost, false };
 	int r = 0;
 
 	for (int i = 0; i < GROUPS && r == 0; i++)

@@ -1,4 +1,5 @@
 """What the kernel tests share, beside kithtest: namespaces of a test's own, ip, netlink sockets, what a process did meanwhile."""
+import contextlib
 import ctypes
 import json
 import os
@@ -121,7 +122,7 @@ def switches(pid):
     """How often its threads slept and were woken"""
     total = 0
     for thread in threads(pid):
-        with open(thread + "/status") as f:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(thread + "/status") as f:  # one that has ended
             total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M).group(1))
     return total
 
@@ -170,5 +171,8 @@ class Stopped:
 
     @staticmethod
     def state(thread):
-        with open(thread + "/stat") as f:
-            return f.read().rpartition(")")[2].split()[0]
+        try:
+            with open(thread + "/stat") as f:
+                return f.read().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return "T"  # it has ended, and does nothing

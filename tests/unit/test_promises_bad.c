@@ -95,6 +95,7 @@ static const struct {
 	{ "not df:/:free_percent > 5% margin 6%", 12, 32, "once broken this can never be kept again", "take a smaller margin" },
 	{ "df:/:free / 0 > 5B", 8, 13, "a division by zero", "this is never known" },
 	{ "df:/:free / (1 - 1) > 5B", 8, 19, "a division by zero", "this is never known" },
+	{ "df:/:fr?e > 1", 8, 9, "a metric cannot be a pattern: name it", NULL },
 	{ "df:/:free*2 > 5B", 8, 11, "a metric cannot be a pattern: name it", "as an operator * has blanks around it" },
 	{ "forecast(df:/:free) > 0B", 26, 1, "forecast() needs a time: forecast(df:/:free, 4h)", "write how far it looks ahead" },
 	{ "forecast(df:/:free, 4) > 0B", 28, 1, "a time ahead needs a unit of time: ms s m h d w", "did you mean 4s?" },
