@@ -31,6 +31,7 @@ struct conntrack {
 	uint32_t n_flows;
 	struct kith_watch *watch;
 	struct kith_watch *put_timer; /* values that have changed are put soon */
+	int64_t put_last;             /* wall ns of the last time; 0: never */
 	int count, limit;    /* descriptors */
 	bool full;           /* it was told that the table is nearly full */
 	double dropped;      /* packets, as of the last tick; NaN: not known yet */

@@ -64,14 +64,21 @@ static int on_put(void *user)
 
 	p->h->unwatch(p->h, p->put_timer);
 	p->put_timer = NULL;
+	p->put_last = p->h->now(p->h);
 	return flows_put(p);
 }
 
-/* Thousands a second are put together. */
-static int put_soon(struct conntrack *p, struct flow *f)
+/* At once, and what follows shortly after together: of thousands a second some twenty. */
+static int put_soon(struct conntrack *p)
 {
-	f->stale = true;
-	return p->put_timer ? 0 : p->h->watch_timer(p->h, PUT_AFTER, 0, PUT_AFTER / 5, on_put, p, &p->put_timer);
+	int64_t now = p->h->now(p->h);
+
+	if (p->put_timer)
+		return 0;
+	if (now >= p->put_last && now - p->put_last < PUT_AFTER)
+		return p->h->watch_timer(p->h, PUT_AFTER, 0, PUT_AFTER / 5, on_put, p, &p->put_timer);
+	p->put_last = now;
+	return flows_put(p);
 }
 
 static bool fits(const struct flow *f, const struct kith_conntrack_event *e)
@@ -83,9 +90,9 @@ static int on_event(const void *event, void *user)
 {
 	const struct kith_conntrack_event *e = event;
 	struct conntrack *p = user;
-	int r = 0;
+	bool any = false;
 
-	for (struct flow *f = e ? p->flows : NULL; f && r == 0; f = f->next) {
+	for (struct flow *f = e ? p->flows : NULL; f; f = f->next) {
 		if (!fits(f, e))
 			continue;
 		if (e->what == KITH_CONNTRACK_NEW) {
@@ -98,9 +105,9 @@ static int on_event(const void *event, void *user)
 			f->bytes += e->bytes + e->reply_bytes;
 			f->packets += e->packets + e->reply_packets;
 		}
-		r = put_soon(p, f);
+		f->stale = any = true;
 	}
-	return r;
+	return any ? put_soon(p) : 0;
 }
 
 /* ---- looking ------------------------------------------------------------------------------------------------------ */

@@ -123,8 +123,12 @@ START_TEST(flows)
 	ck_assert_uint_eq(filter->n_ports, 3);
 	ck_assert_double_eq(fake_host_value(f, "flow:tcp/443:open"), 1); /* tracked before */
 	ck_assert_double_eq(fake_host_value(f, "flow:tcp/443:begun"), 0);
+	/* The first at once, of both that it belongs to; what follows is put together */
 	say(KITH_CONNTRACK_NEW, IPPROTO_TCP, 443);
+	ck_assert_double_eq(fake_host_value(f, "flow:tcp/443:begun"), 1);
+	ck_assert_double_eq(fake_host_value(f, "flow:tcp:begun"), 1);
 	say(KITH_CONNTRACK_NEW, IPPROTO_TCP, 444);
+	ck_assert_double_eq(fake_host_value(f, "flow:tcp:begun"), 1);
 	say(KITH_CONNTRACK_NEW, IPPROTO_UDP, 53);
 	say(KITH_CONNTRACK_DESTROY, IPPROTO_UDP, 53);
 	say(KITH_CONNTRACK_DESTROY, IPPROTO_UDP, 53); /* of one that was there before */
