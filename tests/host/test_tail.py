@@ -187,7 +187,8 @@ with suite.check("logrotate(8): create under load is exact; copytruncate doubles
         assert len(set(got)) == len(got) and got == sorted(got), "lines are doubled"
         assert count(d, copied, "truncated") == 5
         print("# copytruncate: %d of %d lines, 5 rotations" % (len(got), m))
-        assert len(got) >= m * 0.8, (len(got), m)
+        gaps = [(a, b) for a, b in zip([-1] + got, got) if b != a + 1]
+        assert len(gaps) <= 5, gaps  # one for each truncation; how wide they are is the machine's affair
 
 with suite.check("restarts in order, with a rotation while kithd does not run: no line is lost, none is doubled"):
     folder = suite.folder()
