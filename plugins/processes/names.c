@@ -37,6 +37,30 @@ struct tracked *names_tracked(const struct processes *p, int32_t pid)
 	return t;
 }
 
+static int64_t wall_clock(void)
+{
+	struct timespec now;
+
+	/* Not the host's now, which is when this wake-up began */
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+bool names_overtaken(const struct processes *p, int32_t pid, int64_t forked)
+{
+	for (uint32_t i = 0; i < RECENT_MAX; i++)
+		if (p->overtaken[i].pid == pid && p->overtaken[i].time >= forked)
+			return true;
+	return false;
+}
+
+static void overtake(struct processes *p, int32_t pid)
+{
+	p->overtaken[p->overtaken_at].pid = pid;
+	p->overtaken[p->overtaken_at].time = wall_clock();
+	p->overtaken_at = (p->overtaken_at + 1) % RECENT_MAX;
+}
+
 static int untrack(struct processes *p, struct tracked *t)
 {
 	struct wanted *w = t->wanted;
@@ -60,6 +84,8 @@ static int untrack(struct processes *p, struct tracked *t)
 		close(t->stat);
 		p->n_open--;
 	}
+	if (t->ended && p->scanning)
+		overtake(p, t->pid);
 	r = t->ended ? exits_ended(p, w, t) : 0;
 	free(t);
 	return r;
@@ -166,11 +192,7 @@ int names_classify(struct processes *p, int32_t pid)
 
 void names_settle(struct processes *p)
 {
-	struct timespec now;
-
-	/* Not the host's now, which is when this wake-up began */
-	clock_gettime(CLOCK_REALTIME, &now);
-	p->settled = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+	p->settled = wall_clock();
 }
 
 void names_recent_add(struct processes *p, int32_t pid)

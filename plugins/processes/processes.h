@@ -175,6 +175,13 @@ struct processes {
 	int32_t recent[RECENT_MAX];
 	uint32_t recent_at;
 	int64_t recent_lap;  /* when recent_at was 0 last */
+	/*
+	 * Whose ends scans have counted, in a ring. A scan may see a process live and then gone before the event of its
+	 * fork is heard; it must
+	 * not be counted again then.
+	 */
+	struct { int32_t pid; int64_t time; } overtaken[RECENT_MAX]; /* wall clock ns */
+	uint32_t overtaken_at;
 	int no_events;       /* 0, or why this host gives none */
 	uint64_t scans, updates; /* for tests */
 };
@@ -193,6 +200,8 @@ int names_scan_later(struct processes *p); /* in SCAN_SPACING */
 void names_settle(struct processes *p); /* up to now */
 void names_recent_add(struct processes *p, int32_t pid);
 bool names_recent(const struct processes *p, int32_t pid);
+/* Has a scan counted the end of the process that was forked then (wall clock ns)? */
+bool names_overtaken(const struct processes *p, int32_t pid, int64_t forked);
 int names_batch_soon(struct processes *p, int64_t after);
 int names_refused(struct processes *p, int error); /* no process events after all */
 int names_start(struct processes *p); /* after the names of the options and the promises that stand */

@@ -305,6 +305,32 @@ START_TEST(stale_events)
 }
 END_TEST
 
+/* A scan counts the end of what it has seen itself; the fork's event comes after that */
+START_TEST(overtaken_fork)
+{
+	struct processes *p;
+
+	fake_host_want(f, FAMILY_PROCESS, "sshd", true);
+	start();
+	p = f->state;
+	f->now += 2 * SECOND;
+	process(60, "sshd", 'S', 1, "");
+	ck_assert_int_eq(fake_host_resync(f), 0);
+	ck_assert_double_eq(count("sshd"), 3);
+	f->now += 2 * SECOND;
+	process(60, "sshd", 'Z', 1, "");
+	ck_assert_int_eq(fake_host_resync(f), 0);
+	ck_assert_double_eq(count("sshd"), 2);
+	ck_assert_uint_eq(p->wanted->exits, 1);
+	ck_assert_int_eq(fake_host_process(f, KITH_PROCESS_FORK, 60, 20, 0, NULL), 0);
+	ck_assert_uint_eq(p->wanted->exits, 1);
+	/* Another owner of the pid, since then: too short for a look, but counted */
+	p->overtaken[0].time = 1;
+	ck_assert_int_eq(fake_host_process(f, KITH_PROCESS_FORK, 60, 20, 0, NULL), 0);
+	ck_assert_uint_eq(p->wanted->exits, 2);
+}
+END_TEST
+
 START_TEST(many)
 {
 	fake_host_want(f, FAMILY_PROCESS, "sshd", true);
@@ -475,6 +501,7 @@ int main(void)
 	tcase_add_test(c, gone_before_the_filter);
 	tcase_add_test(c, double_fork);
 	tcase_add_test(c, stale_events);
+	tcase_add_test(c, overtaken_fork);
 	tcase_add_test(c, many);
 	tcase_add_test(c, resync);
 	tcase_add_test(c, wishes_come_and_go);
