@@ -23,18 +23,23 @@ MAY = {
     "control": ["base", "loop", "model", "promises", "store"],
     "cli": ["base", "daemon/control/client.h", "daemon/control/control.pb-c.h"],
     "store": ["base", "model", "plugins/plugin.h"],
-    "plugin": ["plugins/plugin.h", "plugins/sources"],
+    # kith-fold and kith-log, programs of their own that answer requests
+    "store/fold": ["base", "store", "plugins/plugin.h", "daemon/control/control.pb-c.h", "daemon/control/frame.h", "daemon/control/pattern.h"],
+    "store/log": ["base", "store", "daemon/control/control.pb-c.h", "daemon/control/frame.h", "daemon/control/pattern.h", "promises/regex.h"],
+    "plugin": ["plugins/plugin.h", "plugins/sources", "plugin:lines"],
     "exporter": ["plugins/plugin.h", "plugins/sources"],
 }
 # System headers that are the affair of few: pattern -> modules
 FEW = [
     (r"ev(\+\+)?\.h", ["loop"]),
     (r"(netlink/.*|linux/(netlink|rtnetlink|genetlink|connector|cn_proc)\.h)", ["source"]),
-    (r"rrd.*", []),
+    (r"rrd.*", ["store/fold"]),
     (r"jansson\.h", ["cli"]),
     (r"(google/protobuf-c/|protobuf-c/).*", ["control"]),
-    (r"dlfcn\.h", ["host"]),
-    (r"pthread\.h", ["host"]),
+    (r"dlfcn\.h", ["host", "store/fold"]),
+    (r"pthread\.h", ["host", "store", "store/log"]),
+    (r"zstd\.h", ["store"]),
+    (r"systemd/sd-journal\.h", ["store/log"]),
 ]
 EXCEPT = {
     "daemon/host/needs.c": ["linux/netlink.h"],  # the numbers of protocols that a plugin may need
@@ -64,6 +69,10 @@ def module_of(path):
     parts = path.split("/")
     if parts[0] == "promises":
         return "promises"
+    if path.startswith("daemon/store/fold/"):
+        return "store/fold"
+    if path.startswith("daemon/store/log/"):
+        return "store/log"
     if parts[0] == "daemon":
         return parts[1] if len(parts) > 2 else "main"
     if path.startswith("plugins/sources/"):
@@ -138,9 +147,17 @@ with suite.check("libraries that are the affair of one: libev, netlink, librrd, 
 with suite.check("kithd is linked against what it needs alone: no librrd, nothing of kith's"):
     out = subprocess.run(["readelf", "-d", KITHD], capture_output=True, text=True, check=True).stdout
     needed = re.findall(r"\(NEEDED\).*\[(.*?)\]", out)
-    wanted = r"lib(ev|protobuf-c|nl-3|tre|m|c|asan|ubsan|gcc_s|dl|pthread)\.so.*|ld-linux.*"
+    wanted = r"lib(ev|protobuf-c|nl-3|tre|zstd|m|c|asan|ubsan|gcc_s|dl|pthread)\.so.*|ld-linux.*"
     none_of([lib for lib in needed if not re.fullmatch(wanted, lib)])
     assert any(lib.startswith("libev.") for lib in needed), needed
+
+with suite.check("librrd is mapped by kith-fold alone, and neither kithd nor kith knows of it"):
+    for name in ("kithd", "kith", "kith-fold"):
+        program = os.path.join(BUILD, name)
+        out = subprocess.run(["readelf", "-d", program], capture_output=True, text=True, check=True).stdout
+        none_of([line for line in out.splitlines() if "(NEEDED)" in line and re.search(r"rrd|cairo|pango", line)])
+        with open(program, "rb") as f:
+            assert (b"librrd.so" in f.read()) == (name == "kith-fold"), name
 
 with suite.check("plugins show one symbol, kith_plugin, and need nothing of kithd's"):
     objects = glob.glob(os.path.join(PLUGINS, "*.so"))

@@ -32,6 +32,7 @@ kith_fold_SOURCES = daemon/store/fold/main.c
 kith_fold_CPPFLAGS = $(AM_CPPFLAGS) $(RRD_CFLAGS)
 kith_fold_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 kith_fold_LDADD = $(LIBKITHFOLD_LIBS)
+dist_man_MANS += daemon/store/fold/kith-fold.8 daemon/store/fold/kith-journal.5
 
 check_PROGRAMS += tests/host/kith-segments
 tests_host_kith_segments_SOURCES = tests/host/kith-segments.c
@@ -39,7 +40,7 @@ tests_host_kith_segments_LDADD = $(LIBKITH_LIBS)
 
 FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py tests/host/test_fold_answer.py tests/host/test_fold_verify.py
 TESTS += $(FOLD_TESTS)
-EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py
+EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py tests/bench/bench_fold.py
 
 check_PROGRAMS += tests/unit/test_fold
 TESTS += tests/unit/test_fold
