@@ -151,6 +151,14 @@ with suite.check("kithd is linked against what it needs alone: no librrd, nothin
     none_of([lib for lib in needed if not re.fullmatch(wanted, lib)])
     assert any(lib.startswith("libev.") for lib in needed), needed
 
+with suite.check("librrd is mapped by kith-fold alone, and neither kithd nor kith knows of it"):
+    for name in ("kithd", "kith", "kith-fold"):
+        program = os.path.join(BUILD, name)
+        out = subprocess.run(["readelf", "-d", program], capture_output=True, text=True, check=True).stdout
+        none_of([line for line in out.splitlines() if "(NEEDED)" in line and re.search(r"rrd|cairo|pango", line)])
+        with open(program, "rb") as f:
+            assert (b"librrd.so" in f.read()) == (name == "kith-fold"), name
+
 with suite.check("plugins show one symbol, kith_plugin, and need nothing of kithd's"):
     objects = glob.glob(os.path.join(PLUGINS, "*.so"))
     assert len(objects) >= 10, objects

@@ -219,14 +219,10 @@ static void say(const struct fold *f)
 int fold_run(const struct fold_config *config)
 {
 	struct fold f = { .config = *config, .journal = -1, .folder = -1, .lock = -1, .update_lock = -1, .now = clock_wall() };
-	struct buf why = BUF_INIT;
 	int r = open_all(&f);
 
 	if (r == 0)
 		r = lock_all(&f);
-	if (r == 0 && (r = librrd_load(&f.rrd, &why)) < 0)
-		log_err("librrd is missing: %s", buf_text(&why));
-	buf_free(&why);
 	if (r == 0)
 		r = write_restore(&f);
 	if (r == 0)

@@ -33,6 +33,7 @@ kith_fold_SOURCES = daemon/store/fold/main.c
 kith_fold_CPPFLAGS = $(AM_CPPFLAGS) $(RRD_CFLAGS)
 kith_fold_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 kith_fold_LDADD = $(LIBKITHFOLD_LIBS)
+dist_man_MANS += daemon/store/fold/kith-journal.5
 
 check_PROGRAMS += tests/host/kith-segments
 tests_host_kith_segments_SOURCES = tests/host/kith-segments.c
@@ -40,4 +41,28 @@ tests_host_kith_segments_LDADD = $(LIBKITH_LIBS)
 
 FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py tests/host/test_fold_answer.py tests/host/test_fold_verify.py
 TESTS += $(FOLD_TESTS)
-EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py
+EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py tests/bench/bench_fold.py
+
+check_PROGRAMS += tests/unit/test_fold
+TESTS += tests/unit/test_fold
+tests_unit_test_fold_SOURCES = tests/unit/test_fold.c
+tests_unit_test_fold_CPPFLAGS = $(AM_CPPFLAGS) $(RRD_CFLAGS)
+tests_unit_test_fold_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_fold_LDADD = $(LIBKITHFOLD_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_segment tests/fuzz/fuzz_fold
+tests_fuzz_fuzz_segment_SOURCES = tests/fuzz/fuzz_segment.c
+tests_fuzz_fuzz_segment_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"segment"'
+tests_fuzz_fuzz_segment_LDADD = $(LIBKITH_LIBS)
+tests_fuzz_fuzz_fold_SOURCES = tests/fuzz/fuzz_fold.c
+tests_fuzz_fuzz_fold_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"fold"'
+tests_fuzz_fuzz_fold_LDADD = $(LIBKITHFOLD_LIBS)
+if FUZZER
+tests_fuzz_fuzz_segment_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_fold_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+else
+tests_fuzz_fuzz_segment_SOURCES += tests/fuzz/replay_main.c
+tests_fuzz_fuzz_fold_SOURCES += tests/fuzz/replay_main.c
+TESTS += tests/fuzz/fuzz_segment tests/fuzz/fuzz_fold
+endif
+EXTRA_DIST += tests/fuzz/segment tests/fuzz/fold

@@ -471,12 +471,29 @@ static int batch_prepare(struct fold *f, struct batch *b, struct undo *u)
 	return r;
 }
 
+/* Only when there is something to write: its start takes as long as an hour of samples. */
+static int need_librrd(struct fold *f)
+{
+	struct buf why = BUF_INIT;
+	int r = librrd_load(&f->rrd, &why);
+
+	if (r < 0) {
+		log_err("librrd is missing: %s", buf_text(&why));
+		f->failed = true;
+	}
+	buf_free(&why);
+	return r;
+}
+
 static int batch_write(struct fold *f, struct batch *b)
 {
 	struct undo u = { .fd = -1 };
 	char path[PATH_SIZE];
-	int r = f->connected ? 0 : undo_begin(&u, f->folder);
+	int r = need_librrd(f);
 
+	if (r < 0)
+		return r;
+	r = f->connected ? 0 : undo_begin(&u, f->folder);
 	if (r == 0)
 		r = batch_prepare(f, b, &u);
 	if (r == 0 && !f->connected)
@@ -548,6 +565,8 @@ int write_connect(struct fold *f)
 
 	if (!f->config.cached)
 		return 0;
+	if (need_librrd(f) < 0)
+		return -ENOENT;
 	f->rrd.clear_error();
 	if (f->rrd.cached_connect(f->config.cached) != 0) {
 		log_err("rrdcached at %s cannot be reached: %s", f->config.cached, rrd_error(f, text));
