@@ -50,7 +50,7 @@ static int answer_plugin(size_t index, struct control_plugin *ret_plugin, void *
 static void answer_status(struct control_status *ret_status, void *user)
 {
 	struct daemon *d = user;
-	struct control_status s = { .version = PACKAGE_VERSION, .host = answer_host_name(d->conf), .started = d->started, .journal = d->journal,
+	struct control_status s = { .version = PACKAGE_VERSION, .host = answer_host_name(d->conf), .started = d->started, .journal = d->journal, .state_dir = d->options.state_dir,
 		                    .interval = d->conf->interval };
 	int64_t up = loop_now(d->loop) - d->started;
 	struct rusage usage;

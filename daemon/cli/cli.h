@@ -95,6 +95,7 @@ int ask_long(struct cli *cli, const Control__Request *request, ask_fn fn, void *
 int cmd_status(struct cli *cli);
 int cmd_get(struct cli *cli);
 int cmd_graph(struct cli *cli);
+int cmd_export(struct cli *cli);
 int cmd_watch(struct cli *cli);
 int cmd_top(struct cli *cli);
 int cmd_promises(struct cli *cli);

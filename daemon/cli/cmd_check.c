@@ -210,7 +210,7 @@ static int check_by_program(struct cli *cli)
 	int ends[2] = { -1, -1 }, status = 0;
 	pid_t pid;
 
-	if (!program_kithd(path)) {
+	if (!program_find("kithd", path)) {
 		cli_fail("kithd does not answer, and its program was not found either: is kith installed whole?");
 		return CLI_UNREACHABLE;
 	}

@@ -107,7 +107,7 @@ static int program_run(struct replay *r, int64_t from, FILE *found)
 	int status = 0;
 	pid_t pid;
 
-	if (!program_kithd(path)) {
+	if (!program_find("kithd", path)) {
 		cli_fail("the program kithd was not found: is kith installed whole?");
 		return CLI_UNREACHABLE;
 	}

@@ -48,6 +48,7 @@ json_t *status_json(const Control__Status *s)
 	json_object_set_new(o, "clients", json_pack("{s:o,s:o,s:o,s:o}", "connected", json_u64(s->clients), "cut_off",
 	                                            json_u64(s->clients_cut_off), "refused", json_u64(s->clients_refused),
 	                                            "garbage", json_u64(s->clients_garbage)));
+	json_object_set_new(o, "state_dir", json_text(s->state_dir));
 	if (s->journal)
 		json_object_set_new(o, "journal", journal_json(s->journal));
 	return o;
@@ -118,6 +119,8 @@ static void status_print(const struct out *o, const Control__Status *s)
 	           (unsigned long long)s->clients_cut_off, (unsigned long long)s->clients_refused,
 	           (unsigned long long)s->clients_garbage);
 	line(o, "clients", OUT_PLAIN, buf_text(&t));
+	if (*s->state_dir)
+		line(o, "kept in", OUT_PLAIN, s->state_dir);
 	buf_free(&t);
 }
 

@@ -20,6 +20,13 @@ static const struct cli_option graph_options[] = {
 	{ 0, "title", "TEXT", "above a picture", GRAPH_TITLE },
 	{ 0, NULL, NULL, NULL, 0 },
 };
+static const struct cli_option export_options[] = {
+	{ 0, "since", "TIME", "csv: from then on, and not all that is known", EXPORT_SINCE },
+	{ 0, "until", "TIME", "csv: up to then", EXPORT_UNTIL },
+	{ 0, "step", "T", "csv: one value for each so long, with least and most", EXPORT_STEP },
+	{ 0, "state-dir", "DIR", "where the past is kept, when it is not that of a running kithd", EXPORT_STATE },
+	{ 0, NULL, NULL, NULL, 0 },
+};
 static const struct cli_option watch_options[] = {
 	{ 0, "for", "T", "stop after this long", WATCH_FOR },
 	{ 'n', "count", "N", "stop after this many lines", WATCH_COUNT },
@@ -92,6 +99,11 @@ const struct cli_command cli_commands[] = {
 	  "In the terminal, or with -o as a picture. TIME: 10m (ago), 18:00, 2026-12-24, RFC 3339. Exit status 1:\n"
 	  "there is nothing to draw.",
 	  graph_options, 1, MANY, cmd_graph },
+	{ "export", "csv [PATTERN…] | rrd FOLDER [PATTERN…]", "The past of series, for other programs",
+	  "csv: to standard output, all that is known, or what --since, --until and --step say (with a step:\n"
+	  "of the last day). rrd: RRD files with all that is known, into a folder that is new or empty; for whoever may read the state directory. Without a\n"
+	  "running kithd both read the state directory. Exit status 1: nothing matched.",
+	  export_options, 1, MANY, cmd_export },
 	{ "watch", "[PATTERN…]", "Samples, records and transitions, as they come",
 	  "A pattern names series as for get, or promises (room.*, room.disk). Several kinds may be asked for.\n"
 	  "Exit status 1: ended without having shown anything.",

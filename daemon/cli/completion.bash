@@ -3,7 +3,7 @@
 _kith()
 {
 	local cur prev command= word words cword
-	local commands="status get graph watch top promises explain replay log plugins cost check ack silence silences help version"
+	local commands="status get graph export watch top promises explain replay log plugins cost check ack silence silences help version"
 	local common="--socket --json --timeout --color --verbose --help --version"
 
 	if declare -F _init_completion > /dev/null; then
@@ -22,7 +22,7 @@ _kith()
 		esac
 	done
 	case $prev in
-	-s | --socket)
+	-s | --socket | --state-dir)
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return
 		;;
@@ -50,6 +50,7 @@ _kith()
 		check) common+=" --explain" ;;
 		replay) common+=" --since" ;;
 		get) common+=" --since --until --step --as" ;;
+		export) common+=" --since --until --step --state-dir" ;;
 		graph) common+=" --since --until --output --width --height --title" ;;
 		log) common+=" --since --until --priority --grep --fields --last --follow --own --system" ;;
 		ack) common+=" --until --because --promiser --remove" ;;
@@ -62,11 +63,14 @@ _kith()
 	"" | help)
 		COMPREPLY=($(compgen -W "$commands" -- "$cur"))
 		;;
-	get | watch | top)
+	get | graph | watch | top)
 		COMPREPLY=($(compgen -W "$(kith --timeout 1s --color never get 2> /dev/null | awk '{ print $1 }')" -- "$cur"))
 		;;
 	promises | explain | ack | silence)
 		COMPREPLY=($(compgen -W "$(kith --timeout 1s --color never promises 2> /dev/null | awk '{ print $2 }' | sort -u)" -- "$cur"))
+		;;
+	export)
+		COMPREPLY=($(compgen -W "csv rrd" -- "$cur") $(compgen -d -- "$cur"))
 		;;
 	check | replay)
 		COMPREPLY=($(compgen -f -- "$cur"))

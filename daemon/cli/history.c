@@ -166,6 +166,7 @@ struct rows {
 	struct cli *cli;
 	enum form form;
 	bool steps;
+	bool known; /* only what is */
 	struct table *table; /* of the series that is being told, on a terminal */
 	uint64_t n;
 	int written;         /* an error of writing */
@@ -298,6 +299,8 @@ static void on_point(const struct history_series *s, const struct history_point 
 	struct rows *r = user;
 	Control__Sample sample;
 
+	if (r->known && isnan(p->value))
+		return;
 	sample_of(s, p, &sample);
 	r->n++;
 	if (r->form == FORM_JSON)
@@ -329,6 +332,18 @@ static int form_of(const struct cli *cli, enum form *ret_form)
 		return CLI_USAGE;
 	}
 	return CLI_YES;
+}
+
+int history_csv(struct cli *cli, struct history_ask *ask)
+{
+	struct rows r = { .cli = cli, .form = FORM_CSV, .steps = ask->step, .known = true };
+	int status;
+
+	ask->point = on_point;
+	ask->user = &r;
+	puts(r.steps ? "time,name,value,min,max" : "time,name,value");
+	status = history_ask(cli, ask);
+	return status == CLI_YES && !r.n ? CLI_NO : status;
 }
 
 int history_get(struct cli *cli)

@@ -32,6 +32,9 @@ struct history_ask {
 /* An exit status; a pattern that matches nothing is said. On a terminal long work shows how far it is. */
 int history_ask(struct cli *cli, const struct history_ask *ask);
 
+/* What is known, as CSV on standard output: time,name,value or, with a step, time,name,value,min,max */
+int history_csv(struct cli *cli, struct history_ask *ask);
+
 /* kith get --since … */
 int history_get(struct cli *cli);
 

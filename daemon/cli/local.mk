@@ -7,6 +7,7 @@ kith_SOURCES = \
 	daemon/cli/cmd_check.c \
 	daemon/cli/cmd_cost.c \
 	daemon/cli/cmd_explain.c \
+	daemon/cli/cmd_export.c \
 	daemon/cli/cmd_get.c \
 	daemon/cli/cmd_graph.c \
 	daemon/cli/cmd_help.c \

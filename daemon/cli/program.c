@@ -7,9 +7,9 @@
 
 #include "cli/cli.h"
 
-bool program_kithd(char path[PATH_MAX])
+bool program_find(const char *name, char path[PATH_MAX])
 {
-	static const char *const beside[] = { "kithd", "../sbin/kithd" };
+	static const char *const beside[] = { "", "../sbin/" };
 	char self[PATH_MAX - 32];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
@@ -18,10 +18,10 @@ bool program_kithd(char path[PATH_MAX])
 	slash = strrchr(self, '/');
 	for (size_t i = 0; slash && i < CLI_N(beside); i++) {
 		slash[1] = '\0';
-		snprintf(path, PATH_MAX, "%s%s", self, beside[i]);
+		snprintf(path, PATH_MAX, "%s%s%s", self, beside[i], name);
 		if (access(path, X_OK) == 0)
 			return true;
 	}
-	snprintf(path, PATH_MAX, "%s/kithd", KITH_SBINDIR);
+	snprintf(path, PATH_MAX, "%s/%s", KITH_SBINDIR, name);
 	return access(path, X_OK) == 0;
 }

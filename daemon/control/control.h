@@ -34,6 +34,7 @@ struct control_status {
 	struct journal *journal;  /* NULL: none */
 	uint64_t records_kept, records_dropped; /* of the record store */
 	int64_t records_size;     /* bytes of its files */
+	const char *state_dir;
 };
 
 /* A program of kith's that answers a request: kith-log, kith-fold */

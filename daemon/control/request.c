@@ -108,6 +108,7 @@ static void say_status(struct peer *p)
 	status.records_kept = facts.records_kept;
 	status.records_dropped = facts.records_dropped;
 	status.records_size = facts.records_size;
+	status.state_dir = (char *)(facts.state_dir ? facts.state_dir : "");
 	status.clients = c->n_peers;
 	status.clients_cut_off = c->n_cut_off;
 	status.clients_refused = c->n_refused;

@@ -101,6 +101,41 @@ with suite.check("folded into RRD files, and told from them"), suite.daemon(conf
     with open("/proc/%d/maps" % d.process.pid) as f:
         assert "librrd" not in f.read()
 
+def exported(d, *args, socket=True):
+    command = [KITH] + (["-s", d.socket] if socket else []) + ["export", *args]
+    p = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60)
+    return p.returncode, list(csv.reader(io.StringIO(p.stdout))), p.stderr
+
+with suite.check("kith export: CSV of a kithd that runs and of one that does not, RRD files"), suite.daemon(conf=CONF, plugins=(plugins,)) as d:
+    level(source, 3)
+    wait_for("3", lambda: d.value(name) == 3, alive=d)
+    time.sleep(2.5)
+    status, rows, _ = exported(d, "csv", name)
+    assert status == 0 and rows[0] == ["time", "name", "value"] and len(rows) > 10 and all(r[1] == name for r in rows[1:]), rows[:3]
+    told = [[x["time"], name, "%g" % x["value"]] for x in past(d, name, "--since", "1m")]
+    assert rows[1:] == told[:len(rows) - 1] and len(told) >= len(rows) - 1, (rows[:3], told[:3])
+    status, steps, _ = exported(d, "csv", name, "--step", "1s")
+    assert status == 0 and steps[0] == ["time", "name", "value", "min", "max"] and steps[-1][2:] == ["3", "3", "3"], steps[-1]
+    status, some, _ = exported(d, "csv", name, "--since", rows[5][0])
+    assert [r for r in some[1:] if r[0] > rows[5][0]][:len(rows) - 6] == rows[6:], (rows[5:8], some[:3])
+    folder = os.path.join(suite.folder(), "rrd")
+    status, _, said = exported(d, "rrd", folder, "level")
+    assert status == 0, said
+    rrd = [f for f in os.listdir(os.path.join(folder, "level")) if f.endswith(".rrd")]
+    text = subprocess.run(["rrdtool", "info", os.path.join(folder, "level", rrd[0])], capture_output=True, text=True, check=True).stdout
+    assert "ds[value].type" in text, text[:2000]
+    status, _, said = exported(d, "rrd", folder, "level")
+    assert status == 1 and folder in said and "not empty" in said, said
+    for bad in (("rrd",), ("xml",), ("rrd", folder, "--since", "1h"), ("csv", "--since", "1m", "--until", "2m"), ("csv", "--json")):
+        assert exported(d, *bad)[0] == 2, bad
+    assert exported(d, "csv", "no:such")[0] == 1
+    state = d.kith("status")[1]["state_dir"]
+    assert state == d.state, state
+    d.stop()
+    assert exported(d, "csv", name)[0] == 3
+    status, left, _ = exported(d, "csv", "--state-dir", state, name, socket=False)
+    assert status == 0 and left[:len(rows)] == rows, (left[:3], rows[:3])
+
 with suite.check("a state is not known while kithd was away"), suite.daemon(conf="interval = 200ms\n") as d:
     wait_for("lo", lambda: d.value("interface:lo:state") is not None, alive=d)
     time.sleep(1.5)

@@ -100,11 +100,18 @@ static void put_value(const struct past_series *s, double value)
 		printf("%.15g", value);
 }
 
+static void put_bound(double value)
+{
+	putchar(',');
+	if (!isnan(value))
+		printf("%.15g", value);
+}
+
 static int put_series(const struct past_series *s, void *user)
 {
+	const struct export *e = user;
 	char time[CLOCK_TEXT_MAX], *name;
 
-	(void)user;
 	if (asprintf(&name, *s->instance ? "%s:%s:%s" : "%s%s:%s", s->family, s->instance, s->metric) < 0)
 		return -ENOMEM;
 	for (size_t k = 0; k < s->n; k++) {
@@ -115,6 +122,10 @@ static int put_series(const struct past_series *s, void *user)
 		put_text(name);
 		putchar(',');
 		put_value(s, s->points[k].value);
+		if (e->step) {
+			put_bound(s->points[k].least);
+			put_bound(s->points[k].most);
+		}
 		putchar('\n');
 	}
 	free(name);
@@ -124,7 +135,8 @@ static int put_series(const struct past_series *s, void *user)
 int export_csv(const struct export *e)
 {
 	struct patterns patterns = { 0 };
-	struct past_config past = { .state = e->state, .patterns = &patterns, .from = e->from, .to = e->to, .step = e->step, .series = put_series };
+	struct past_config past = { .state = e->state, .patterns = &patterns, .from = e->from, .to = e->to, .step = e->step, .series = put_series,
+		                    .user = (void *)(uintptr_t)e };
 	int r;
 
 	if (e->step && (e->to - e->from) / e->step > (int64_t)PAST_STEPS_MAX) {
@@ -133,7 +145,7 @@ int export_csv(const struct export *e)
 	}
 	if (parse(e, &patterns) < 0)
 		return 1;
-	puts("time,name,value");
+	puts(e->step ? "time,name,value,min,max" : "time,name,value");
 	r = past_run(&past);
 	if (r < 0 && r != -EPIPE)
 		log_err("%s: %s", e->state, strerror(-r));
