@@ -130,7 +130,7 @@ static void main_save_trails(struct daemon *d)
 	buf_printf(&path, "%s/trails", d->options.state_dir);
 	r = trails_save(d->trails, buf_text(&path), clock_wall());
 	if (r < 0)
-		log_err("%s cannot be written: %s; windows of promises begin anew at the next start", buf_text(&path), strerror(-r));
+		log_err("%s cannot be written: %s; at the next start windows of promises begin with what the journal has", buf_text(&path), strerror(-r));
 	buf_free(&path);
 }
 
@@ -155,7 +155,7 @@ static int main_start(struct daemon *d)
 		return r;
 	/* Before the plugins: what they have to say at their start is kept, too. */
 	model_set_now(d->model, clock_wall());
-	if ((r = reload_records(d, d->conf)) < 0 || (r = kept_start(d)) < 0)
+	if ((r = reload_records(d, d->conf)) < 0 || (r = kept_start(d)) < 0 || (r = trails_recall(d->trails, d->journal)) < 0)
 		return r;
 	if ((r = netlink_source_new(d->loop, &d->netlink)) < 0 || (r = process_source_new(d->loop, &d->process)) < 0)
 		return r;

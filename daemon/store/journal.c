@@ -411,3 +411,30 @@ int journal_snapshot(struct journal *j, int (*put)(const void *data, size_t leng
 	}
 	return r == 0 ? put(end, sizeof(end), user) : r;
 }
+
+int journal_read(struct journal *j, const struct unpack_fns *fns, void *user)
+{
+	struct unpacker *u;
+	int r = 0;
+
+	packed(j);
+	for (const struct chunk *c = j->oldest; c && r == 0; c = c->next) {
+		r = unpacker_new(c->head.begin, fns, user, &u);
+		if (r < 0)
+			return r;
+		r = unpacker_feed(u, c->data, c->length);
+		unpacker_free(u);
+		r = r == -EBADMSG ? 0 : r;
+	}
+	return r;
+}
+
+int64_t journal_end(const struct journal *j)
+{
+	int64_t end = 0;
+
+	for (const struct chunk *c = j->oldest; c; c = c->next)
+		if (c->samples && c->end > end)
+			end = c->end;
+	return end;
+}

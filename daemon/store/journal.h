@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "model/model.h"
+#include "store/pack.h"
 
 struct journal;
 
@@ -76,6 +77,10 @@ const char *journal_off(const struct journal *j); /* why nothing is written now;
  * on; then 8 bytes of FF. `put` gets it piece by piece; not 0 ends it and is returned. What was appended to disk is in it too, under the same numbers.
  */
 int journal_snapshot(struct journal *j, int (*put)(const void *data, size_t length, void *user), void *user);
+
+/* Tells of all that the ring has, the oldest first: unpacker_feed's results, but for a damaged chunk, of which what stands before is told. */
+int journal_read(struct journal *j, const struct unpack_fns *fns, void *user);
+int64_t journal_end(const struct journal *j); /* wall ns of the ring's last sample; 0: it has none */
 
 /* STATE_DIR/journal/folded: the number of the last segment of which all is in RRD files, as text */
 #define JOURNAL_FOLDED "folded"

@@ -10,7 +10,7 @@ libkith_a_SOURCES += daemon/store/history.c daemon/store/history.h daemon/store/
 	daemon/store/records_block.c daemon/store/records_folder.c daemon/store/records_index.c daemon/store/records_pack.c \
 	daemon/store/records_row.c daemon/store/records_sum.c daemon/store/records_sum.h \
 	daemon/store/records_walk.c daemon/store/records_walk.h daemon/store/records_worker.c \
-	daemon/store/trail.c daemon/store/trail_file.c daemon/store/trail.h daemon/store/trail_impl.h
+	daemon/store/trail.c daemon/store/trail_file.c daemon/store/trail_ring.c daemon/store/trail.h daemon/store/trail_impl.h
 
 dist_man_MANS += daemon/store/kith-history.5
 

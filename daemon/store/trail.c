@@ -54,10 +54,13 @@ static struct trail *trail_make(struct trails *t, struct series *s)
 {
 	struct trail *trail = trail_waiting(t, s);
 
-	if (!trail && t->waiting && t->n + t->n_waiting >= t->most)
-		waiting_drop(t, &t->waiting); /* who is here goes before who may come */
-	if (!trail && t->n + t->n_waiting < t->most)
+	/* Those that wait are counted when they come: most of them never do. */
+	if (trail && t->n >= t->most) {
+		free(trail);
+		trail = NULL;
+	} else if (!trail && t->n < t->most) {
 		trail = calloc(1, sizeof(*trail));
+	}
 	if (!trail) {
 		if (!t->refused++)
 			log_notice("recent samples are kept of %zu series that promises name; of more there are none to explain or replay", t->n);

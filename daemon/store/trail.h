@@ -10,6 +10,9 @@
 
 #define TRAIL_LENGTH 360 /* samples: an hour at 10 s */
 
+#define TRAILS_RECALLED_MAX 1024u /* series that trails_recall takes, until they are forgotten */
+
+struct journal;
 struct trails;
 
 /* Hears of all series that promises name from now on. `bytes`: of all trails together; series beyond have none. -ENOMEM */
@@ -28,6 +31,11 @@ uint64_t trails_refused(const struct trails *t); /* series that there was no roo
 #define TRAILS_AGE (24 * 3600 * INT64_C(1000000000)) /* ns */
 int trails_save(struct trails *t, const char *path, int64_t now);
 int trails_load(struct trails *t, const char *path, int64_t now, char **ret_why);
+/*
+ * After trails_load, when kithd did not stop but ended: what the journal has of the time since the file was written, of whatever series: what promises will
+ * name is not known yet. -ENOMEM
+ */
+int trails_recall(struct trails *t, struct journal *j);
 /* Those that still wait are for series that are no more. */
 void trails_forget(struct trails *t);
 

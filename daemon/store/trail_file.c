@@ -143,6 +143,7 @@ static int text_read(struct trails *t, const char *text, size_t length, int64_t 
 		*ret_why = head.time > now ? "it was written in what is the future now" : "it is more than a day old";
 		return -EBADMSG;
 	}
+	t->saved = head.time;
 	for (uint32_t i = 0; i < head.n && t->n_waiting < t->most; i++) {
 		int r = trail_read(t, &at, end, head.time);
 
@@ -167,9 +168,10 @@ int trails_load(struct trails *t, const char *path, int64_t now, char **ret_why)
 	if (r == 0 || r == -ENOENT)
 		return 0;
 	trails_forget(t);
+	t->saved = 0;
 	if (r == -ENOMEM)
 		return r;
-	buf_printf(&b, "%s: %s; windows of promises begin anew", path, reason ? reason : strerror(-r));
+	buf_printf(&b, "%s: %s; windows of promises begin with what the journal has", path, reason ? reason : strerror(-r));
 	*ret_why = buf_take(&b);
 	return 0;
 }

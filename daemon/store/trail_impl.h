@@ -32,6 +32,7 @@ struct trails {
 	struct waiting *waiting;
 	size_t n, n_waiting, most;
 	uint64_t refused;
+	int64_t saved;              /* when the file was written, wall ns; 0: there was none */
 };
 
 #endif

@@ -2,8 +2,10 @@
 """Windows of promises across a restart: what was known before counts on; nothing is said that is not so."""
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from kithtest import TEST_PLUGINS, Skip, Suite, install, wait_for, write_file  # noqa: E402
@@ -84,23 +86,59 @@ with suite.check("kith explain shows the samples of before"):
     part = d.kith("explain", "b.spike")[1]
     assert "500" in json.dumps(part), part
 
-with suite.check("killed, it begins with what the last stop left, and without it anew; a damaged file is said and does no harm"):
+with suite.check("killed, it begins with what the journal has, on top of what the last stop left; without both anew"):
+    def forget(*names):
+        for name in names:
+            shutil.rmtree(os.path.join(d.state, name), ignore_errors=True)
+            if os.path.exists(os.path.join(d.state, name)):
+                os.remove(os.path.join(d.state, name))
+
+    def samples():
+        part = d.kith("explain", "b.spike")[1]
+        return [(s["time"], s["value"]) for p in part["parts"] for s in p["samples"] or []]
     d.kill()
     again(d)
     d.wait_promise("b.spike", "broken")
-    d.kill()
-    os.remove(os.path.join(d.state, "trails"))
+    d.stop()
+    forget("trails", "journal")
     again(d)
     d.wait_promise("b.spike", "kept")
     d.stop()
+    again(d)
+    # A spike that no stop has written down
+    set_value(700)
+    d.wait_promise("b.spike", "broken")
+    set_value(10)
+    d.wait_promise("b.now", "kept")
+    wait_for("an append", lambda: d.value("probe:0:value") == 10 and time.sleep(1.5) is None, alive=d)
+    before = samples()
+    d.kill()
+    again(d)
+    d.wait_promise("b.spike", "broken")
+    after = samples()
+    assert 700 in [v for _, v in after] and len(after) == len(set(after)) and after == sorted(after), after
+    known = [x for x in before if x[0] >= after[0][0]][:-12]  # the last append may be a second old
+    assert known and [x for x in after if x in before][:len(known)] == known, (known[:3], after[:3])
+    d.kill()
+    forget("trails")
+    again(d)
+    d.wait_promise("b.spike", "broken")
+    d.kill()
+    forget("trails", "journal")
+    again(d)
+    d.wait_promise("b.spike", "kept")
+    d.stop()
+
+with suite.check("a damaged file is said and does no harm"):
     path = os.path.join(d.state, "trails")
     with open(path, "rb") as f:
         text = f.read()
     for bad in (b"", text[:-1], text[:40], b"x" * 4096, text.replace(b"probe", b"prOBE")):
         write_file(path, bad)
-        times = len(d.lines("trails: .*; windows of promises begin anew"))
+        forget("journal")
+        times = len(d.lines("trails: .*; windows of promises begin with what the journal has"))
         again(d)
-        d.wait_log("trails: .*; windows of promises begin anew", times + 1)
+        d.wait_log("trails: .*; windows of promises begin with what the journal has", times + 1)
         d.wait_promise("b.spike", "kept")
         d.stop()
 
