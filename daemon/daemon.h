@@ -38,7 +38,7 @@ struct options {
 	const char *const *check_files; /* --check FILE…: the rest of the command line */
 	size_t n_check_files;
 	bool explain; /* of --check: what they were understood to say */
-	bool replay;
+	bool replay, families;
 	int64_t replay_from; /* wall ns: what is told of --replay */
 	char *owned[OPTION_OWNED_MAX]; /* those of the strings that are not the command line's */
 	size_t n_owned;
@@ -160,6 +160,8 @@ void test_print_faults(const struct faults *faults); /* on standard error */
 
 /* replay.c: kithd --replay: exit status */
 int replay_run(struct daemon *d);
+/* kithd --families, likewise */
+int replay_families(struct daemon *d);
 
 /* isolated.c: the process of one isolated plugin: exit status */
 int isolated_run(struct daemon *d);

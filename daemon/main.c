@@ -254,6 +254,8 @@ static int main_chosen(struct daemon *d)
 	umask(022);
 	if (d->options.isolated)
 		return isolated_run(d);
+	if (d->options.families)
+		return replay_families(d);
 	if (d->options.replay)
 		return replay_run(d);
 	if (d->options.test || d->options.n_check_files)

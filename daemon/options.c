@@ -21,6 +21,7 @@ static const struct option options_long[] = {
 	{ "check", no_argument, NULL, 'C' },
 	{ "explain", no_argument, NULL, 'X' }, /* with --check */
 	{ "replay", required_argument, NULL, 'Y' }, /* of kith replay */
+	{ "families", no_argument, NULL, 'F' }, /* too */
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "isolated", required_argument, NULL, 'I' }, /* by kithd itself alone: not in the help */
@@ -42,6 +43,7 @@ void options_usage(void)
 	       "      --check FILE…       check these files of promises, then exit: 0 good, 1 not\n"
 	       "      --explain           with --check: and say in plain English what they mean\n"
 	       "      --replay TIME FILE… hold them against samples of the past: for kith replay\n"
+	       "      --families FILE…    the families of series that they name, a line each: for kith replay\n"
 	       "  -V, --version           print the version\n"
 	       "  -h, --help              print this\n",
 	       KITH_SYSCONFDIR);
@@ -194,6 +196,10 @@ static int options_take(struct options *o, int c, bool *check)
 		return 0;
 	case 'X':
 		o->explain = true;
+		return 0;
+	case 'F':
+		o->families = true;
+		*check = true;
 		return 0;
 	case 'Y':
 		o->replay = true;

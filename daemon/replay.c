@@ -23,6 +23,7 @@ struct event {
 	double value;
 	const char *instance;
 	struct past_family *family;
+	int64_t step;
 	uint32_t metric;
 	bool extra;
 	size_t number; /* those of one time stay in their order */
@@ -57,6 +58,8 @@ struct replay {
 	struct event *events;
 	size_t n, size;
 	uint32_t n_series;
+	const Control__Trail *last; /* of last_family */
+	const struct past_family *last_family;
 	int64_t armed, now, from, to;
 	struct tally *tallies;
 	struct model_observer observer;
@@ -175,10 +178,13 @@ static int take_trail(struct replay *r, Control__Answer *said)
 
 		time += t->times[i];
 		extra += is_extra;
-		r->events[r->n] = (struct event){ time, t->values[i], t->instance, r->families, t->metric, is_extra, r->n };
+		r->events[r->n] = (struct event){ time, t->values[i], t->instance, r->families, t->step > 0 ? t->step : 0, t->metric, is_extra, r->n };
 		r->n++;
 	}
-	r->n_series++;
+	/* One of many samples comes in several pieces. */
+	r->n_series += !r->last || r->last->metric != t->metric || r->last_family != r->families || strcmp(r->last->instance, t->instance) != 0;
+	r->last = t;
+	r->last_family = r->families;
 	return 0;
 }
 
@@ -294,18 +300,28 @@ static int by_time(const void *a_, const void *b_)
 	return a->number < b->number ? -1 : 1;
 }
 
+/* What is known for each minute alone is no older for that. */
+static int64_t stale_after(const struct event *e)
+{
+	int64_t own = e->family->said->trail_family->stale_after;
+
+	return own && own < 2 * e->step ? 2 * e->step : own;
+}
+
 static void feed(struct replay *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		const struct event *e = &r->events[i];
+		struct owner *owner = &e->family->owner;
 		struct instance *instance = NULL;
 
 		time_comes(r, e->time);
 		if (instance_add(r->d->model, e->family->family, e->instance, &instance) < 0)
 			continue;
-		e->family->owner.extra = e->extra;
-		model_put(r->d->model, &e->family->owner, instance->id + e->metric, e->value, e->time);
-		e->family->owner.extra = false;
+		owner->stale_after = stale_after(e);
+		owner->extra = e->extra;
+		model_put(r->d->model, owner, instance->id + e->metric, e->value, e->time);
+		owner->extra = false;
 	}
 	time_comes(r, r->to + 1); /* the last round's end */
 }
@@ -451,6 +467,39 @@ int replay_run(struct daemon *d)
 	test_print_faults(&faults);
 	if (err < 0 && !faults.n_errors)
 		fprintf(stderr, "kithd: the past cannot be replayed: %s\n", strerror(-err));
+	err = err < 0 || faults.n_errors || fflush(stdout) != 0;
+	faults_free(&faults);
+	replay_free(&r);
+	conf_free(d->conf);
+	host_facts_free(&d->facts);
+	return err;
+}
+
+static void print_family(const char *family, void *user)
+{
+	(void)user;
+	puts(family);
+}
+
+/* Which samples are needed at all */
+int replay_families(struct daemon *d)
+{
+	struct replay r = { .d = d, .now = clock_wall() };
+	struct faults faults = { 0 };
+	int err;
+
+	log_set_level(LOG_LEVEL_ERR);
+	if (model_new(&d->model) < 0)
+		return 1;
+	model_set_now(d->model, r.now);
+	err = load(&r, &faults);
+	/* Nothing is known of any yet: warnings are for when there is. */
+	if (faults.n_errors)
+		test_print_faults(&faults);
+	if (err < 0 && !faults.n_errors)
+		fprintf(stderr, "kithd: the promises cannot be read: %s\n", strerror(-err));
+	if (err == 0 && !faults.n_errors)
+		promises_families(d->promises, print_family, NULL);
 	err = err < 0 || faults.n_errors || fflush(stdout) != 0;
 	faults_free(&faults);
 	replay_free(&r);

@@ -132,6 +132,8 @@ struct promises_listener {
 	void (*ended)(struct promise *pr, int64_t time, void *user);
 };
 void promises_listen(struct promises *p, const struct promises_listener *listener); /* NULL: nobody listens any more */
+/* Tells of the families whose series promises name */
+void promises_families(const struct promises *p, void (*tell)(const char *family, void *user), void *user);
 /* The names that `tell` may have, for warnings at the next load; `zone` is always one. NULL: not known, none is warned of. Copied. */
 int promises_set_receivers(struct promises *p, const char *const *names, size_t n);
 

@@ -13,6 +13,12 @@ struct topic *topic_find(struct promises *p, const char *family)
 	return t;
 }
 
+void promises_families(const struct promises *p, void (*tell)(const char *family, void *user), void *user)
+{
+	for (const struct topic *t = p->topics; t; t = t->hh.next)
+		tell(t->name, user);
+}
+
 struct topic *topic_get(struct promises *p, const char *family)
 {
 	struct topic *t = topic_find(p, family);

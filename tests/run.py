@@ -116,10 +116,16 @@ def report(result, expected):
         show(result.output.splitlines())
 
 
-def show(lines):
-    """What a test that failed has printed: first what failed and why, then its last lines"""
+def faults(lines):
+    """What failed and why: of a sanitizer the first frames"""
     said = [i for i, line in enumerate(lines) if FAULT.match(line)]
     first = [line for i in said for line in lines[i:i + 1] + list(itertools.takewhile(EXPLAINS.match, lines[i + 1:]))]
+    return first + [line for i, line in enumerate(lines) if SANITIZER.search(line) for line in lines[i:i + 25]]
+
+
+def show(lines):
+    """What a test that failed has printed: first what failed and why, then its last lines"""
+    first = faults(lines)
     for line in first[-60:] + (["----"] if first else []) + lines[-120:]:
         print("    | " + line, flush=True)
 
@@ -153,6 +159,8 @@ def main():
     for result in results:
         if result.failed:
             print("FAILED %s%s" % (result.name, "; " + result.why if result.why else ""))
+            for line in faults(result.output.splitlines())[:25]:
+                print("    | " + line)
     skipped = sum(len(r.skips) for r in results)
     if skipped:
         print("%d skipped" % skipped)

@@ -160,7 +160,8 @@ static int ask_each(struct cli *cli, struct client *client, const Control__Reque
 		if (answer->is_case == CONTROL__ANSWER__IS_FAULT)
 			return ask_fault(answer->fault);
 		if (answer->is_case == CONTROL__ANSWER__IS_END) {
-			say_unmatched(answer->end);
+			if (!cli->unmatched_fine)
+				say_unmatched(answer->end);
 			return CLI_YES;
 		}
 		fn(answer, user);

@@ -56,6 +56,7 @@ struct cli {
 	char **args; /* the operands */
 	unsigned n_args;
 	bool json, verbose;
+	bool unmatched_fine; /* a pattern that matches nothing is not said */
 	int64_t timeout; /* ns */
 	struct out out;
 };

@@ -35,12 +35,17 @@ static char *state_default(void)
 {
 	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	char *state = NULL;
+	int n;
 
-	if (geteuid() == 0 || (!home && (!xdg || *xdg != '/')))
+	if (geteuid() == 0)
 		return strdup(KITH_STATEDIR);
 	if (xdg && *xdg == '/')
-		return asprintf(&state, "%s/kith", xdg) < 0 ? NULL : state;
-	return asprintf(&state, "%s/.local/state/kith", home) < 0 ? NULL : state;
+		n = asprintf(&state, "%s/kith", xdg);
+	else if (home && *home == '/')
+		n = asprintf(&state, "%s/.local/state/kith", home);
+	else
+		n = asprintf(&state, "/tmp/kith-%u/state", (unsigned)geteuid());
+	return n < 0 ? NULL : state;
 }
 
 /* kithd's own word for where it keeps things, or the option, or the usual place */

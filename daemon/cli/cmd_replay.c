@@ -13,12 +13,13 @@
 #include "cli/cli.h"
 #include "cli/command_options.h"
 #include "cli/program.h"
+#include "cli/replay_past.h"
+
+#define WARM_UP (24 * 3600 * NS_PER_S)
 
 struct replay {
 	struct cli *cli;
-	FILE *past;    /* frames for kithd --replay */
-	bool failed;
-	uint64_t said; /* frames */
+	FILE *past; /* frames for kithd --replay */
 	/* what it found */
 	int64_t from, to;
 	uint64_t samples;
@@ -28,23 +29,6 @@ struct replay {
 };
 
 /* ---- the samples ------------------------------------------------------------------------------------------------- */
-
-static void on_past(const Control__Answer *answer, void *user)
-{
-	struct replay *r = user;
-	size_t size = control__answer__get_packed_size(answer);
-	uint8_t header[FRAME_HEADER], *packed = malloc(size ? size : 1);
-
-	r->said++;
-	if (!packed) {
-		r->failed = true;
-		return;
-	}
-	control__answer__pack(answer, packed);
-	frame_put_length(header, size);
-	r->failed |= fwrite(header, sizeof(header), 1, r->past) != 1 || (size && fwrite(packed, size, 1, r->past) != 1);
-	free(packed);
-}
 
 /* A file in memory: kithd reads all of it before it says anything, and neither waits for the other. */
 static FILE *memory_file(const char *name)
@@ -59,49 +43,31 @@ static FILE *memory_file(const char *name)
 	return f;
 }
 
-static int past_read(struct replay *r)
+/* ---- kithd --families, kithd --replay ---------------------------------------------------------------------------- */
+
+static void run_kithd(const char *path, const struct cli *cli, const char *what, const char *argument, int in, int out)
 {
-	Control__Request request = CONTROL__REQUEST__INIT;
-	Control__TrailRequest trail = CONTROL__TRAIL_REQUEST__INIT;
-	int status;
-
-	request.ask_case = CONTROL__REQUEST__ASK_TRAIL;
-	request.trail = &trail;
-	status = ask(r->cli, &request, on_past, r);
-	if (status == CLI_YES && (r->failed || fflush(r->past) != 0)) {
-		cli_fail("cannot keep what is read: out of memory");
-		return CLI_UNREACHABLE;
-	}
-	if (status == CLI_YES && !r->said) {
-		cli_fail("kithd keeps no samples yet: it does of what promises in force name");
-		return CLI_NO;
-	}
-	return status;
-}
-
-/* ---- kithd --replay ---------------------------------------------------------------------------------------------- */
-
-static void run_kithd(const char *path, const struct cli *cli, int64_t from, int in, int out)
-{
-	char **argv = calloc(cli->n_args + 5, sizeof(*argv)), text[32];
+	char **argv = calloc(cli->n_args + 5, sizeof(*argv));
 	size_t n = 0;
 
 	if (!argv)
 		_exit(CLI_UNREACHABLE);
-	snprintf(text, sizeof(text), "%" PRId64, from);
 	argv[n++] = (char *)(uintptr_t)path;
-	argv[n++] = (char *)"--replay";
-	argv[n++] = text;
+	argv[n++] = (char *)(uintptr_t)what;
+	if (argument)
+		argv[n++] = (char *)(uintptr_t)argument;
 	argv[n++] = (char *)"--";
 	memcpy(argv + n, cli->args, cli->n_args * sizeof(*argv));
-	dup2(in, STDIN_FILENO);
+	if (in >= 0)
+		dup2(in, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
 	execv(path, argv);
 	fprintf(stderr, "kith: cannot run %s: %s\n", path, strerror(errno));
 	_exit(CLI_UNREACHABLE);
 }
 
-static int program_run(struct replay *r, int64_t from, FILE *found)
+/* With the files; it reads `in` (NULL: nothing) and writes `out` */
+static int program_run(const struct replay *r, const char *what, const char *argument, FILE *in, FILE *out)
 {
 	char path[PATH_MAX];
 	int status = 0;
@@ -111,17 +77,70 @@ static int program_run(struct replay *r, int64_t from, FILE *found)
 		cli_fail("the program kithd was not found: is kith installed whole?");
 		return CLI_UNREACHABLE;
 	}
-	lseek(fileno(r->past), 0, SEEK_SET);
+	if (in)
+		lseek(fileno(in), 0, SEEK_SET);
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0)
-		run_kithd(path, r->cli, from, fileno(r->past), fileno(found));
+		run_kithd(path, r->cli, what, argument, in ? fileno(in) : -1, fileno(out));
 	if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status)) {
 		cli_fail("%s did not come to its end", path);
 		return CLI_UNREACHABLE;
 	}
 	/* It said why. */
 	return WEXITSTATUS(status) ? CLI_USAGE : CLI_YES;
+}
+
+/* ---- the samples ------------------------------------------------------------------------------------------------- */
+
+struct families {
+	char **list;
+	size_t n;
+};
+
+static void families_free(struct families *f)
+{
+	while (f->n)
+		free(f->list[--f->n]);
+	free(f->list);
+}
+
+/* Which ones the files name, a line each */
+static int families_read(struct replay *r, struct families *f)
+{
+	FILE *found = memory_file("families");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+	int status = found ? program_run(r, "--families", NULL, NULL, found) : CLI_UNREACHABLE;
+
+	if (status == CLI_YES)
+		rewind(found);
+	while (status == CLI_YES && (n = getline(&line, &size, found)) > 0) {
+		char **more = realloc(f->list, (f->n + 1) * sizeof(*more));
+
+		f->list = more ? more : f->list;
+		line[n - (line[n - 1] == '\n')] = '\0';
+		if (!more || !(f->list[f->n++] = strdup(line)))
+			status = CLI_UNREACHABLE;
+	}
+	free(line);
+	if (found)
+		fclose(found);
+	return status;
+}
+
+static int past_read(struct replay *r, int64_t from)
+{
+	struct families families = { 0 };
+	int status = families_read(r, &families);
+
+	r->cli->unmatched_fine = true;
+	if (status == CLI_YES && families.n)
+		status = replay_past(r->cli, families.list, families.n, from, r->past);
+	families_free(&families);
+	/* Without any samples there is something to say all the same: that nothing is known. */
+	return status == CLI_NO ? CLI_YES : status;
 }
 
 /* ---- what it found ----------------------------------------------------------------------------------------------- */
@@ -253,7 +272,7 @@ static void print(struct replay *r)
 	       r->n_promises, r->n_promises == 1 ? "" : "s", r->samples, r->series, lasted(r->to - r->from, span, sizeof(span)),
 	       clock_format(r->from, from, sizeof(from)), clock_format(r->to, to, sizeof(to)), r->n_broke);
 	if (r->n_unknown)
-		printf("Nothing is known of %" PRIu32 ": kithd keeps samples of what promises in force name, and of nothing else.\n", r->n_unknown);
+		printf("Nothing is known of %" PRIu32 ": what they name was not measured then, or is not measured here.\n", r->n_unknown);
 }
 
 int cmd_replay(struct cli *cli)
@@ -261,22 +280,25 @@ int cmd_replay(struct cli *cli)
 	static const char *const headers[] = { "PROMISE", "PROMISER", ">BROKE", ">BROKEN", ">KEPT", ">UNKNOWN", "NOW", "BECAUSE", NULL };
 	static const char *const history_headers[] = { "TIME", "PROMISE", "PROMISER", "IS", "BECAUSE", NULL };
 	struct replay r = { .cli = cli };
-	int64_t since = 0;
+	int64_t since = 0, now = clock_wall();
+	char from[32];
 	FILE *found = NULL;
 	int status = cli_duration(cli, REPLAY_SINCE, &since);
 
 	if (status != CLI_YES)
 		return status;
+	snprintf(from, sizeof(from), "%" PRId64, since ? now - since : 0);
 	r.past = memory_file("past");
 	found = r.past ? memory_file("found") : NULL;
-	status = found ? past_read(&r) : CLI_UNREACHABLE;
+	/* Windows want to know what was before. */
+	status = found ? past_read(&r, now - since - WARM_UP) : CLI_UNREACHABLE;
 	r.object = json_object();
 	json_object_set_new(r.object, "promises", r.promises = json_array());
 	json_object_set_new(r.object, "transitions", r.transitions = json_array());
 	r.table = table_new(headers);
 	r.history = table_new(history_headers);
 	if (status == CLI_YES)
-		status = program_run(&r, since ? clock_wall() - since : 0, found);
+		status = program_run(&r, "--replay", from, r.past, found);
 	if (status == CLI_YES)
 		status = found_read(&r, found);
 	if (status == CLI_YES)

@@ -42,6 +42,8 @@ static struct history_series *series_copy(const Control__Span *span)
 	s->name = strdup(span->name);
 	s->unit = strdup(span->unit);
 	s->kind = span->kind;
+	s->event = span->event;
+	s->stale_after = span->stale_after;
 	s->states = calloc(span->n_states + 1, sizeof(*s->states));
 	while (s->states && s->n_states < span->n_states && (s->states[s->n_states] = strdup(span->states[s->n_states])))
 		s->n_states++;
@@ -75,6 +77,7 @@ static void on_span(struct hearing *h, const Control__Span *span)
 static void on_points(struct hearing *h, const Control__Points *p)
 {
 	bool steps = p->n_least == p->n_values && p->n_most == p->n_values && p->n_values;
+	size_t extra = 0;
 	int64_t time = 0;
 
 	if (!p->number || p->number > h->n || p->n_times != p->n_values) {
@@ -82,10 +85,12 @@ static void on_points(struct hearing *h, const Control__Points *p)
 		return;
 	}
 	for (size_t i = 0; i < p->n_values; i++) {
-		struct history_point at = { .value = p->values[i], .least = NAN, .most = NAN };
+		struct history_point at = { .value = p->values[i], .least = NAN, .most = NAN, .step = p->step };
 
 		time = (int64_t)((uint64_t)time + (uint64_t)p->times[i]);
 		at.time = time;
+		at.extra = extra < p->n_extra && p->extra[extra] == i;
+		extra += at.extra;
 		if (steps) {
 			at.least = p->least[i];
 			at.most = p->most[i];
@@ -144,6 +149,7 @@ int history_ask(struct cli *cli, const struct history_ask *ask)
 	history.from = ask->from;
 	history.to = ask->to;
 	history.step = ask->step;
+	history.raw = ask->raw;
 	request.ask_case = CONTROL__REQUEST__ASK_HISTORY;
 	request.history = &history;
 	status = ask_long(cli, &request, on_answer, &h);

@@ -10,12 +10,16 @@ struct history_series {
 	Control__Kind kind;
 	char **states; /* n_states of them */
 	size_t n_states;
+	bool event;          /* these two of `raw`: put when it happens; after how many ns without a value it is stale, 0: never */
+	int64_t stale_after;
 };
 
 struct history_point {
 	int64_t time;       /* wall ns; of a step: its end */
 	double value;       /* NaN: not known */
 	double least, most; /* NaN: of a sample */
+	bool extra;         /* of `raw`: attention added it */
+	int64_t step;       /* ns that it stands for; 0: a sample */
 };
 
 struct history_ask {
@@ -23,6 +27,7 @@ struct history_ask {
 	size_t n_patterns;
 	int64_t from, to;   /* wall ns; to 0: now */
 	int64_t step;       /* ns; 0: every sample */
+	bool raw;           /* counters as they are, not as rates; no step */
 	/* Both in the order of time, one series after the other. May be NULL */
 	void (*series)(const struct history_series *s, void *user);
 	void (*point)(const struct history_series *s, const struct history_point *p, void *user);

@@ -26,6 +26,7 @@ kith_SOURCES = \
 	daemon/cli/json.c \
 	daemon/cli/options.c \
 	daemon/cli/reliability.c \
+	daemon/cli/replay_past.c daemon/cli/replay_past.h \
 	daemon/cli/out.c daemon/cli/out.h \
 	daemon/cli/past.c daemon/cli/past.h \
 	daemon/cli/program.c daemon/cli/program.h \

@@ -118,9 +118,13 @@ with suite.check("kith export: CSV of a kithd that runs and of one that does not
     assert status == 0 and steps[0] == ["time", "name", "value", "min", "max"] and steps[-1][2:] == ["3", "3", "3"], steps[-1]
     status, some, _ = exported(d, "csv", name, "--since", rows[5][0])
     assert [r for r in some[1:] if r[0] > rows[5][0]][:len(rows) - 6] == rows[6:], (rows[5:8], some[:3])
-    folder = os.path.join(suite.folder(), "rrd")
-    status, _, said = exported(d, "rrd", folder, "level")
-    assert status == 0, said
+    def whole():
+        """The folder, once a step of 10 s is over"""
+        path = os.path.join(suite.folder(), "rrd")
+        status, _, said = exported(d, "rrd", path, "level")
+        assert status == 0, said
+        return path if os.path.isdir(os.path.join(path, "level")) else None
+    folder = wait_for("a step of 10 s", whole, alive=d)
     rrd = [f for f in os.listdir(os.path.join(folder, "level")) if f.endswith(".rrd")]
     text = subprocess.run(["rrdtool", "info", os.path.join(folder, "level", rrd[0])], capture_output=True, text=True, check=True).stdout
     assert "ds[value].type" in text, text[:2000]

@@ -2,11 +2,13 @@
 """kith replay: promises held against the recent samples that kithd keeps; and what kith explain shows of them."""
 import os
 import random
+import shutil
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import BUILD, KITH, TEST_PLUGINS, Suite, environment, install, wait_for, write_file  # noqa: E402
+from kithtest import BUILD, KITH, PLUGINS, TEST_PLUGINS, Suite, environment, install, wait_for, write_file  # noqa: E402
 
 suite = Suite()
 value = os.path.join(suite.folder(), "value")
@@ -125,4 +127,32 @@ with suite.check("kith explain: thresholds, distances and the samples of each pa
     assert "30 to spare" in out and " to 300 in " in line, out
 
 d.stop()
+
+with suite.check("what no promise names, out of RRD files and over a restart; a state that was put long ago"):
+    conf = 'interval = 100ms\nplugin level { from = "%s" }\njournal { fold = 2s; step = 1s; archives = "1s:1h" }\n' % value
+    d = suite.daemon(conf=conf, plugins=(plugins, PLUGINS)).start()
+    rrd = os.path.join(d.state, "rrd", "probe")
+    wait_for("RRD files", lambda: os.path.isdir(rrd) and any(x.endswith(".rrd") for x in os.listdir(rrd)), alive=d)
+    time.sleep(4)
+    d.stop()
+    shutil.rmtree(os.path.join(d.state, "journal"))
+    d.start()
+    wait_for("the state", lambda: d.value("interface:lo:state") is not None, alive=d)
+    time.sleep(3)
+    status, found = replay('''bundle c {
+        promise fast { promiser probe:0 keep rate(probe:0:rounds, 1s) > 2/s }
+        promise slow { promiser probe:0 keep rate(probe:0:rounds, 1s) < 5/s }
+        promise low { promiser level:0 keep level:0:value < 20 }
+    }''')
+    of = {p["name"]: p for p in found["promises"]}
+    assert status == 1, found
+    assert of["c.fast"]["kept_seconds"] > 4, found
+    assert of["c.slow"]["broken_seconds"] > 4, found
+    assert of["c.low"]["broken_seconds"] > 4 and of["c.low"]["kept_seconds"] == 0, found
+    status, found = replay('bundle c { promise up { promiser interface:lo keep interface:lo:state == "up" } }', "--since", "1s")
+    assert status == (0 if d.value("interface:lo:state") == "up" else 1), found
+    one = found["promises"][0]
+    assert one["kept_seconds"] + one["broken_seconds"] > 0.9 and one["unknown_seconds"] < 0.1, one
+    d.stop()
+
 suite.end()

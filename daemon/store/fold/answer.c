@@ -96,12 +96,17 @@ static int send_span(struct answer *a, const struct past_series *s)
 
 	if (asprintf(&name, *s->instance ? "%s:%s:%s" : "%s%s:%s", s->family, s->instance, s->metric) < 0)
 		name = NULL;
-	if (asprintf(&unit, s->kind == KITH_COUNTER ? "%s/s" : "%s", s->unit) < 0)
+	if (asprintf(&unit, s->kind == KITH_COUNTER && !a->raw ? "%s/s" : "%s", s->unit) < 0)
 		unit = NULL;
 	if (name && unit) {
 		span.name = name;
 		span.unit = unit;
 		span.kind = s->kind == KITH_STATE ? CONTROL__KIND__STATE : CONTROL__KIND__GAUGE;
+		if (a->raw) {
+			span.kind = s->kind == KITH_COUNTER ? CONTROL__KIND__COUNTER : span.kind;
+			span.event = s->flags & KITH_METRIC_EVENT;
+			span.stale_after = s->stale_after;
+		}
 		span.n_states = s->kind == KITH_STATE ? s->n_states : 0;
 		span.states = s->states;
 		span.number = ++a->spans;
@@ -115,6 +120,7 @@ static int send_span(struct answer *a, const struct past_series *s)
 /* Of one source and one step; `numbers` has room for all of it */
 static int send_points(struct answer *a, const struct past_point *p, size_t n, int64_t *times, double *numbers)
 {
+	uint32_t extra[POINTS_AT_ONCE];
 	Control__Points points = CONTROL__POINTS__INIT;
 
 	points.number = a->spans;
@@ -122,6 +128,7 @@ static int send_points(struct answer *a, const struct past_point *p, size_t n, i
 	points.step = p->step;
 	points.n_times = points.n_values = n;
 	points.times = times;
+	points.extra = extra;
 	points.values = numbers;
 	if (p->step) {
 		points.n_least = points.n_most = n;
@@ -131,6 +138,8 @@ static int send_points(struct answer *a, const struct past_point *p, size_t n, i
 	for (size_t k = 0; k < n; k++) {
 		times[k] = k ? p[k].time - p[k - 1].time : p[k].time;
 		numbers[k] = p[k].value;
+		if (a->raw && p[k].extra)
+			extra[points.n_extra++] = (uint32_t)k;
 		numbers[POINTS_AT_ONCE + k] = p[k].least;
 		numbers[2 * POINTS_AT_ONCE + k] = p[k].most;
 	}
@@ -234,6 +243,7 @@ static int run_history(struct answer *a, const Control__HistoryRequest *q, struc
 	past->series = send_series;
 	past->progress = send_progress;
 	past->user = a;
+	past->raw = a->raw = q->raw && !q->step;
 	if (q->step < 0 || (q->step && q->step < NS_PER_MS) || past->from > past->to || past->from < 0 || past->to > INT64_MAX / 4)
 		return answer_fault(a, CONTROL__CODE__USAGE, "a history's times or step are none") ?: 1;
 	if (q->step && (past->to - past->from) / q->step > (int64_t)PAST_STEPS_MAX)

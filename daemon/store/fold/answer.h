@@ -15,6 +15,7 @@ struct answer {
 	uint8_t *frame;         /* of the last one */
 	size_t frame_size;
 	uint32_t spans;
+	bool raw;               /* as past_config.raw */
 	const char *cached;     /* NULL: none */
 };
 

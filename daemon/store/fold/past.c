@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "plugin.h"
 #include "store/fold/open.h"
 #include "store/fold/past_impl.h"
 #include "store/fold/state.h"
@@ -111,6 +113,7 @@ int past_series_get(struct past *p, const char *family, const char *instance, co
 	if (r < 0)
 		return r;
 	s->stale_after = stale_after;
+	s->flags = m->flags;
 	s->hold = m->flags & 1u /* KITH_METRIC_EVENT */ || stale_after <= 0 ? RESAMPLE_FOREVER : stale_after;
 	s->resample.hold = s->hold;
 	if (!described(s, m)) {
@@ -336,6 +339,30 @@ static int by_key(const struct past_series *a, const struct past_series *b)
 	return strcmp(a->key, b->key);
 }
 
+/* Rows have rates: as if it had counted up to its first sample with them, or from 0 where that has begun anew since */
+static void rates_to_counts(struct past_series *s)
+{
+	size_t first = 0;
+	double count = 0;
+
+	while (first < s->n && s->points[first].step)
+		first++;
+	for (size_t k = 0; k < first; k++)
+		if (!isnan(s->points[k].value))
+			count += s->points[k].value * (double)s->points[k].step / (double)NS_PER_S;
+	if (first < s->n && s->points[first].value > count)
+		count = s->points[first].value;
+	for (size_t k = first; k-- > 0;) {
+		struct past_point *at = &s->points[k];
+		double grown = at->value * (double)at->step / (double)NS_PER_S;
+
+		if (isnan(at->value))
+			continue;
+		at->value = at->least = at->most = count;
+		count -= grown;
+	}
+}
+
 static int deliver(struct past *p, struct past_series *s)
 {
 	int r;
@@ -343,6 +370,8 @@ static int deliver(struct past *p, struct past_series *s)
 	p->delivering = true;
 	r = past_rows(p, s);
 	p->delivering = false;
+	if (p->config.raw && s->kind == KITH_COUNTER)
+		rates_to_counts(s);
 	if (r == 0 && s->n)
 		r = p->config.series(s, p->config.user);
 	s->done = true;

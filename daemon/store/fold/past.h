@@ -25,13 +25,14 @@ struct past_point {
 	double value, least, most;     /* NaN: not known from here on. Without a step all three are the same */
 	int64_t step;                  /* ns; 0: a sample */
 	uint32_t from;                 /* enum past_source */
+	bool extra;                    /* taken between two rounds */
 };
 
 struct past_series {
 	char *key;                     /* FAMILY, tab, instance, tab, metric */
 	char *family, *instance, *metric, *unit, *file; /* file: of the RRD; NULL: none is known */
 	char **states;
-	uint32_t n_states, kind;
+	uint32_t n_states, kind, flags; /* KITH_METRIC_* */
 	int64_t hold;                  /* ns; RESAMPLE_FOREVER */
 	int64_t stale_after;           /* ns: its family's; 0: never */
 	/* While samples come */
@@ -53,6 +54,7 @@ struct past_config {
 	struct patterns *patterns;     /* those that match are marked */
 	int64_t from, to;              /* wall ns, both of it */
 	int64_t step;                  /* ns; 0: samples, and RRD rows as they are */
+	bool raw;                      /* without step: counters as they are; what stood at `from` is a point then */
 	const uint8_t *ring;           /* journal_snapshot's; NULL: none */
 	size_t ring_length;
 	/* Each series that has points, with all of them in order. Not 0 ends it */

@@ -28,6 +28,7 @@ struct past {
 	int64_t end;         /* of the samples so far */
 	uint64_t number;     /* of the segment that is read */
 	uint32_t source;     /* of what is read */
+	bool extra;          /* so is the sample that is read */
 	size_t points;       /* in memory */
 	bool delivering;     /* rows of a file: as many as it has */
 	int64_t said;        /* mono ns of the last progress */

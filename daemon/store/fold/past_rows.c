@@ -78,8 +78,8 @@ struct gather {
 /* What ends a time that is known is told once. */
 static int tell(struct gather *g, int64_t time, int64_t step, double value, double least, double most)
 {
-	const struct past_point gap = { g->told + step, NAN, NAN, NAN, step, PAST_RRD };
-	struct past_point p = { time, value, least, most, step, PAST_RRD };
+	const struct past_point gap = { g->told + step, NAN, NAN, NAN, step, PAST_RRD, false };
+	struct past_point p = { time, value, least, most, step, PAST_RRD, false };
 	int r = 0;
 
 	if (!isfinite(value))

@@ -41,7 +41,7 @@ static bool wanted(const struct past *p, int64_t time)
 /* From `time` on it is not known. */
 static int tell_gap(struct past *p, struct past_series *s, int64_t time, int64_t step)
 {
-	const struct past_point gap = { time, NAN, NAN, NAN, step, p->source };
+	const struct past_point gap = { time, NAN, NAN, NAN, step, p->source, false };
 
 	if (!s->n || isnan(s->points[s->n - 1].value) || !wanted(p, time))
 		return 0;
@@ -64,18 +64,34 @@ static int tell_run(const struct resample_run *run, void *user)
 	if (t->series->n && t->series->points[t->series->n - 1].time < first - step)
 		r = tell_gap(p, t->series, t->series->points[t->series->n - 1].time + step, step);
 	for (int64_t at = first; r == 0 && at <= last; at += step) {
-		const struct past_point point = { at, run->average, run->least, run->most, step, p->source };
+		const struct past_point point = { at, run->average, run->least, run->most, step, p->source, false };
 
 		r = past_point_add(p, t->series, &point);
 	}
 	return r;
 }
 
+/* What stood when it began, before the first of its samples then */
+static int tell_stood(struct past *p, struct past_series *s)
+{
+	int64_t from = p->config.from;
+	const struct past_point point = { from, s->value, s->value, s->value, 0, p->source, false };
+
+	if (!p->config.raw || s->n || !s->live || s->time >= from || (s->hold != RESAMPLE_FOREVER && from - s->time > s->hold))
+		return 0;
+	return past_point_add(p, s, &point);
+}
+
 static int tell_sample(struct past *p, struct past_series *s, int64_t time, double value)
 {
-	struct past_point point = { time, value, value, value, 0, p->source };
+	struct past_point point = { time, value, value, value, 0, p->source, p->extra };
 	double rate;
+	int r;
 
+	if (p->config.raw) {
+		r = wanted(p, time) ? tell_stood(p, s) : 0;
+		return r == 0 && wanted(p, time) ? past_point_add(p, s, &point) : r;
+	}
 	if (s->kind == KITH_COUNTER) {
 		if (!s->live || time <= s->time || (s->hold != RESAMPLE_FOREVER && time - s->time > s->hold))
 			return 0;
@@ -162,7 +178,7 @@ static int on_sample(const struct unpack_instance *u, uint32_t metric, double va
 	struct reading *g = user;
 	struct binding *b = u->user;
 
-	(void)extra;
+	g->past->extra = extra;
 	return b->list[metric] && time > 0 ? series_put(g->past, b->list[metric], time, value) : 0;
 }
 
@@ -340,6 +356,8 @@ static int tell_rest(struct past *p)
 
 		if (r == 0 && !s->done && p->config.step && s->resample.any)
 			r = resample_rest(&s->resample, until, tell_run, &t);
+		if (r == 0 && !s->done)
+			r = tell_stood(p, s);
 	}
 	return r;
 }
