@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/command_options.h"
 #include "cli/past.h"
 #include "cli/status.h"
 
@@ -29,6 +30,7 @@ struct explain {
 	struct buf after; /* what comes below the tree, as text */
 	unsigned changes;  /* in the history */
 	bool broken;
+	int64_t since; /* wall ns: of --since */
 };
 
 static void section(struct buf *b, const char *title, const char *text)
@@ -150,7 +152,7 @@ static void parts_free(struct explain *x)
 	free(x->rows);
 }
 
-/* What the series did lately: asked for on the same connection. Without it there is enough to show. */
+/* What the series did lately, which is asked for on the same connection, or since that time. Without it there is enough to show. */
 static struct past *parts_past(struct explain *x, struct client *client)
 {
 	char *names[PARTS_ASKED];
@@ -165,7 +167,11 @@ static struct past *parts_past(struct explain *x, struct client *client)
 		if (!known)
 			names[n++] = x->rows[i].series;
 	}
-	if (past_new(names, n, &past) == 0)
+	if (past_new(names, n, &past) < 0)
+		return NULL;
+	if (cli_has(x->cli, EXPLAIN_SINCE))
+		past_ask_since(past, x->cli, x->since);
+	else
 		past_ask(past, x->cli, client);
 	return past;
 }
@@ -283,8 +289,10 @@ int cmd_explain(struct cli *cli)
 	struct explain x = { .cli = cli };
 	struct client *client;
 	struct past *past = NULL;
-	int status = ask_open(cli, &client);
+	int status = cli_time(cli, EXPLAIN_SINCE, &x.since);
 
+	if (status == CLI_YES)
+		status = ask_open(cli, &client);
 	if (status != CLI_YES)
 		return status;
 	ask_explain.name = cli->args[0];

@@ -20,6 +20,10 @@ static const struct cli_option graph_options[] = {
 	{ 0, "title", "TEXT", "above a picture", GRAPH_TITLE },
 	{ 0, NULL, NULL, NULL, 0 },
 };
+static const struct cli_option explain_options[] = {
+	{ 0, "since", "TIME", "what the values were from then on: 10m, 18:00, a date", EXPLAIN_SINCE },
+	{ 0, NULL, NULL, NULL, 0 },
+};
 static const struct cli_option export_options[] = {
 	{ 0, "since", "TIME", "csv: from then on, and not all that is known", EXPORT_SINCE },
 	{ 0, "until", "TIME", "csv: up to then", EXPORT_UNTIL },
@@ -115,7 +119,7 @@ const struct cli_command cli_commands[] = {
 	  "is broken, or nothing matched.",
 	  promises_options, 0, MANY, cmd_promises },
 	{ "explain", "PROMISE [PROMISER]", "Why a promise is kept or broken, with the values now, and what would mend it",
-	  "Of several promises of one name the worst is explained. Exit status 1: it is broken, or there is none.", NULL, 1, 2,
+	  "Of several promises of one name the worst is explained. Exit status 1: it is broken, or there is none.", explain_options, 1, 2,
 	  cmd_explain },
 	{ "log", "[PATTERN…]", "What was: records of plugins and promises, and the system's journal, in order of time",
 	  "A pattern names subjects (kmsg:*, df:/, service:ssh.service) or promises (room.*). TIME: so long ago, a time of\n"

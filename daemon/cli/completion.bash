@@ -47,6 +47,7 @@ _kith()
 		watch) common+=" --for --count --samples --records --transitions" ;;
 		top) common+=" --for --count" ;;
 		promises) common+=" --broken --kept --unknown --reliability" ;;
+		explain) common+=" --since" ;;
 		check) common+=" --explain" ;;
 		replay) common+=" --since" ;;
 		get) common+=" --since --until --step --as" ;;

@@ -8,6 +8,7 @@
 
 #include "base/names.h"
 #include "base/units.h"
+#include "cli/history.h"
 
 #define COLUMNS 24 /* of a line */
 
@@ -171,6 +172,65 @@ void past_ask(struct past *p, struct cli *cli, struct client *client)
 		       answer->is_case != CONTROL__ANSWER__IS_FAULT)
 			on_answer(answer, p);
 	free(names);
+}
+
+static struct track *track_named(struct past *p, const char *name)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (!strcmp(p->tracks[i].name, name))
+			return &p->tracks[i];
+	return NULL;
+}
+
+static void on_series(const struct history_series *s, void *user)
+{
+	struct track *t = track_named(user, s->name);
+
+	if (!t)
+		return;
+	track_clear(t);
+	t->kind = s->kind;
+	t->unit = strdup(s->unit);
+	t->states = calloc(s->n_states + 1, sizeof(*t->states));
+	for (size_t i = 0; t->states && i < s->n_states; i++)
+		if (!(t->states[i] = strdup(s->states[i])))
+			break;
+}
+
+static void on_point(const struct history_series *s, const struct history_point *p, void *user)
+{
+	struct track *t = track_named(user, s->name);
+	int64_t *times;
+	double *values;
+
+	if (!t || !t->unit || !t->states || isnan(p->value))
+		return;
+	if (!(t->n & (t->n - 1))) { /* room for the next power of two */
+		times = realloc(t->times, (t->n ? t->n * 2 : 1) * sizeof(*times));
+		t->times = times ? times : t->times;
+		values = realloc(t->values, (t->n ? t->n * 2 : 1) * sizeof(*values));
+		t->values = values ? values : t->values;
+		if (!times || !values)
+			return;
+	}
+	t->times[t->n] = p->time;
+	t->values[t->n++] = p->value;
+}
+
+int past_ask_since(struct past *p, struct cli *cli, int64_t from)
+{
+	char **names = calloc(p->n ? p->n : 1, sizeof(*names));
+	struct history_ask ask = { .patterns = names, .n_patterns = p->n, .from = from, .raw = true, .series = on_series, .point = on_point, .user = p };
+	int status;
+
+	if (!names)
+		return CLI_UNREACHABLE;
+	for (size_t i = 0; i < p->n; i++)
+		names[i] = p->tracks[i].name;
+	cli->unmatched_fine = true;
+	status = p->n ? history_ask(cli, &ask) : CLI_YES;
+	free(names);
+	return status == CLI_NO ? CLI_YES : status;
 }
 
 /* ---- showing ----------------------------------------------------------------------------------------------------- */

@@ -9,7 +9,9 @@ struct past; /* NULL: nothing is known of any */
 /* -ENOMEM. `names`: of series; copied */
 int past_new(char *const *names, size_t n, struct past **ret_past);
 void past_free(struct past *p); /* NULL is fine */
-/* Asks for the samples of all of them. A kithd that does not know this request: nothing is known, nothing is said. */
+/* Asks for all that is kept of them from wall time `from` on. An exit status */
+int past_ask_since(struct past *p, struct cli *cli, int64_t from);
+/* Asks for the recent samples of all of them. A kithd that does not know this request: nothing is known, nothing is said. */
 void past_ask(struct past *p, struct cli *cli, struct client *client);
 
 /* "▁▂▃▅▇ 3.1 % to 9.8 % in 58 min", or "2 changes in 58 min" of a state; nothing is added when there is nothing to show */

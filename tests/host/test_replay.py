@@ -125,6 +125,13 @@ with suite.check("kith explain: thresholds, distances and the samples of each pa
     status, out, err = plain("explain", "a.plain")
     line = next(x for x in out.splitlines() if x.strip().startswith("level:0:value  "))
     assert "30 to spare" in out and " to 300 in " in line, out
+    longer = [s for s in d.kith("explain", "--since", "1h", "a.plain")[1]["parts"][1]["samples"]]
+    times = [s["time"] for s in longer]
+    assert times == sorted(set(times)) and [s for s in samples if s["time"] >= times[0]] == longer[:len(samples)], (samples[:3], longer[:3])
+    assert [s["value"] for s in d.kith("explain", "--since", "1s", "a.plain")[1]["parts"][1]["samples"]][-1] == 70
+    status, out, err = plain("explain", "a.plain", "--since", "1h")
+    assert any(x.strip().startswith("level:0:value  ") and " to 300 in " in x for x in out.splitlines()), out
+    assert plain("explain", "a.plain", "--since", "then")[0] == 2
 
 d.stop()
 
