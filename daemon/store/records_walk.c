@@ -99,7 +99,9 @@ static int map_indexed(const struct records_io *io, int fd, int64_t size, struct
 		return -ENOMEM;
 	}
 	r = records_pread(io, fd, entries, (size_t)((uint64_t)size - offset), (int64_t)offset);
-	for (; r == 0 && index_check(entries, n) && i < n; i++) {
+	if (r == 0 && !index_check(entries, n))
+		r = -EBADMSG;
+	for (; r == 0 && i < n; i++) {
 		struct index_entry *e = &map->entries[i];
 
 		index_entry_get(entries + (size_t)i * INDEX_ENTRY, e);
