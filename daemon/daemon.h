@@ -71,6 +71,7 @@ struct daemon {
 	struct promises *promises;
 	struct history *history; /* NULL: switched off */
 	struct records *records; /* NULL: switched off */
+	struct loop_watch *flush_soon; /* of records that came between two ticks */
 	struct host *host;
 	struct control *control;
 	struct loop_watch *signals[3];

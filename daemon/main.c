@@ -134,6 +134,15 @@ static void main_save_trails(struct daemon *d)
 	buf_free(&path);
 }
 
+/* What plugins have handed on is kept a second later: tail counts on it. */
+static void flush_soon_cb(void *user)
+{
+	struct daemon *d = user;
+
+	if (d->records)
+		records_flush(d->records);
+}
+
 static void forget_cb(void *user)
 {
 	trails_forget(((struct daemon *)user)->trails);
@@ -147,6 +156,8 @@ static int main_start(struct daemon *d)
 	if ((r = loop_new(&d->loop)) < 0 || (r = model_new(&d->model)) < 0 || (r = main_trails(d)) < 0)
 		return r;
 	d->children.loop = d->loop;
+	if ((r = loop_timer(d->loop, RECORDS_SOON, 0, RECORDS_SOON / 4, flush_soon_cb, d, &d->flush_soon)) < 0)
+		return r;
 	if ((r = loop_signal(d->loop, SIGTERM, stop_cb, d, &d->signals[0])) < 0 ||
 	    (r = loop_signal(d->loop, SIGINT, stop_cb, d, &d->signals[1])) < 0)
 		return r;
@@ -201,6 +212,7 @@ static void main_stop(struct daemon *d)
 		loop_remove(d->loop, d->signals[0]);
 		loop_remove(d->loop, d->signals[1]);
 		loop_remove(d->loop, d->forget);
+		loop_remove(d->loop, d->flush_soon);
 	}
 	loop_free(d->loop);
 	conf_free(d->conf);

@@ -26,10 +26,18 @@ int reload_first(struct daemon *d)
 	return r;
 }
 
+static void records_soon(void *user)
+{
+	struct daemon *d = user;
+
+	if (d->flush_soon)
+		loop_timer_set(d->loop, d->flush_soon, RECORDS_SOON);
+}
+
 int reload_records(struct daemon *d, const struct conf *conf)
 {
 	struct records_config config = { .folder = d->options.state_dir, .max_size = conf->records_max_size,
-		                         .max_age = conf->records_max_age };
+		                         .max_age = conf->records_max_age, .soon = records_soon, .user = d };
 
 	if (d->records && !conf->records) {
 		records_free(d->records);

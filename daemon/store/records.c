@@ -151,7 +151,8 @@ static void append(struct records *r, const struct kith_record *record, uint64_t
 	if (r->end + ROW_MAX > WAIT_SIZE)
 		make_room(r);
 	r->end += row_put(r->wait + r->end, record, number, flags);
-	r->waiting++;
+	if (!r->waiting++ && r->soon)
+		r->soon(r->user);
 	if (r->end - r->start >= WAIT_WRITE && (!r->failing || since >= TRY_EVERY || since < 0))
 		records_flush(r);
 }
@@ -334,6 +335,8 @@ int records_new(struct model *m, const struct records_config *config, struct rec
 		return -ENOMEM;
 	r->model = m;
 	r->io = config->io ? config->io : &records_system_io;
+	r->soon = config->soon;
+	r->user = config->user;
 	r->dir = r->fd = -1;
 	r->block_size = config->block_size ? config->block_size : BLOCK_SIZE;
 	r->sequence = 1;

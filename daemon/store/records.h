@@ -1,6 +1,6 @@
 /*
  * The record store: all records of this host, and the transitions of its promises, in STATE_DIR/records (kith-records(5)). What comes is
- * put into memory, 64 KiB at most, and goes to a file with one write(2) on each tick; a file with some 256 KiB in it is compressed into a
+ * put into memory, 64 KiB at most, and goes to a file with one write(2) on each tick, and soon after it came; a file with some 256 KiB in it is compressed into a
  * block by a thread that lives as long as that takes. Bounded in bytes and age: the oldest goes.
  *
  * No loop: the caller's tick drives it. While nothing can be written records wait, half a MiB of them at most; then the oldest are dropped,
@@ -18,6 +18,7 @@
 
 #define RECORDS_FOLDER "records" /* in the state directory */
 #define RECORDS_SIZE_MIN (INT64_C(1) << 20)
+#define RECORDS_SOON INT64_C(500000000) /* ns */
 
 struct records;
 
@@ -41,6 +42,8 @@ struct records_config {
 	int64_t max_age;      /* ns; 0: 30 days */
 	size_t block_size;    /* bytes of rows that are a block; 0: 256 KiB */
 	const struct records_io *io; /* NULL: the system's. Outlives the store */
+	void (*soon)(void *user); /* something waits: records_flush is wanted within RECORDS_SOON. NULL: the tick is enough */
+	void *user;
 };
 
 struct records_counts {

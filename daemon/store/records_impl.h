@@ -54,6 +54,8 @@ struct records {
 	struct model *model;
 	struct model_observer observer;
 	const struct records_io *io;
+	void (*soon)(void *user);
+	void *user;
 	char *path;          /* of the folder */
 	int dir;             /* -1: it is not open */
 	size_t block_size;

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Files of lines, followed by the real daemon: rotated by hand and by logrotate under load, over restarts and crashes, with every line accounted for."""
+import json
 import os
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import PLUGINS, Skip, Suite, sanitized, wait_for  # noqa: E402
+from kithtest import KITH, PLUGINS, Skip, Suite, environment, sanitized, wait_for  # noqa: E402
 
 suite = Suite()
 plugins = suite.folder()
@@ -253,6 +254,31 @@ with suite.check("kill -9 while lines come: none is lost; what is doubled is of 
     assert begin >= first[-1] - 4 / 0.002, (begin, first[-1])
     print("# %d lines were there twice" % (first[-1] + 1 - begin))
     assert first == list(range(first[-1] + 1))
+    d.stop()
+
+with suite.check("kill -9 between two ticks that are far apart: what was read is kept, each line at least once"):
+    folder = suite.folder()
+    path = folder + "/app.log"
+    append(path, "before")
+    # `load` ticks once an hour, and so does what is written on a tick
+    d = suite.daemon(conf='interval = 1h\nplugin tail {\n    files = ["%s"]\n    rate = 1000000\n    burst = 1000000\n    interval = 1s\n}\n' % path,
+                     plugins=(plugins,)).start()
+    wait_for("the series", lambda: count(d, path, "lines") == 0)
+    for life in range(3):
+        w = Writer(path, 0.002) if not life else w
+        time.sleep(3.5)
+        d.kill()
+        d.start()
+        d.wait_log(r" runs: \d+ promises", life + 2)
+    n = w.end()
+    append(path, "the end")
+    def logged(*args):
+        p = subprocess.run([KITH, "-s", d.socket, "log", "--json", "--own", *args, "log:*"], capture_output=True, text=True, env=environment(), timeout=60)
+        return [json.loads(x)["message"] for x in p.stdout.splitlines()]
+    wait_for("the end", lambda: "the end" in logged("-n", "1"), alive=d)
+    kept = numbers(logged("--since", "10m"))
+    assert set(kept) == set(range(n)), ("lines are lost", sorted(set(range(n)) - set(kept))[:5], n)
+    print("# of %d lines %d were kept twice" % (n, len(kept) - n))
     d.stop()
 
 with suite.check("isolated: lines, and places over a restart"):
