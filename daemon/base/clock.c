@@ -21,6 +21,21 @@ int64_t clock_mono(void)
 	return clock_read(CLOCK_MONOTONIC);
 }
 
+int64_t clock_offset(void)
+{
+	int64_t offset = 0, least = INT64_MAX;
+
+	for (int tries = 0; tries < 5 && least > 2000; tries++) {
+		int64_t before = clock_mono(), wall = clock_wall(), took = clock_mono() - before;
+
+		if (took < least) {
+			least = took;
+			offset = wall - before - took / 2;
+		}
+	}
+	return offset;
+}
+
 int64_t clock_thread_cpu(void)
 {
 	return clock_read(CLOCK_THREAD_CPUTIME_ID);

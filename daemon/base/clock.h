@@ -11,6 +11,7 @@
 
 int64_t clock_wall(void);       /* CLOCK_REALTIME, since 1970 */
 int64_t clock_mono(void);       /* CLOCK_MONOTONIC */
+int64_t clock_offset(void);     /* the first minus the second, also when this thread is held up between the two */
 int64_t clock_thread_cpu(void); /* CPU that this thread has used */
 
 /* RFC 3339 in UTC with milliseconds: 2026-11-22T13:01:37.042Z. `size` at least CLOCK_TEXT_MAX. Returns `text`. */

@@ -125,7 +125,7 @@ bool kmsg_parse(char *record, size_t length, struct kith_kmsg_event *ret_event)
 /* 1: an event; 0: no more for now; or -errno */
 static int kmsg_read(struct kmsg_reader *k, int fd, struct kith_kmsg_event *ret_event)
 {
-	int64_t start = clock_wall() - clock_mono();
+	int64_t start = clock_offset();
 
 	for (;;) {
 		ssize_t n = read(fd, k->record, KMSG_RECORD_MAX);

@@ -410,7 +410,7 @@ static void readable(int fd, unsigned events, void *user)
 
 	(void)fd;
 	(void)events;
-	s->offset = clock_wall() - clock_mono();
+	s->offset = clock_offset();
 	s->dispatching = true;
 	for (int i = 0; i < BATCHES && more; i++)
 		more = receive_batch(s);

@@ -83,9 +83,9 @@ static int on_fork(struct processes *p, const struct kith_process_event *e)
 
 	if (names_tracked(p, e->pid))
 		return 0; /* a scan has seen it */
-	if (e->time <= p->settled && names_overtaken(p, e->pid, e->time))
+	if (e->time <= p->settled + CLOCK_ERROR && names_overtaken(p, e->pid, e->time))
 		return 0; /* one has even seen its end */
-	if (e->time <= p->settled || names_recent(p, e->parent)) {
+	if (e->time <= p->settled + CLOCK_ERROR || names_recent(p, e->parent)) {
 		names_recent_add(p, e->pid);
 		r = names_classify(p, e->pid);
 		t = names_tracked(p, e->parent);

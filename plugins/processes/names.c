@@ -49,7 +49,7 @@ static int64_t wall_clock(void)
 bool names_overtaken(const struct processes *p, int32_t pid, int64_t forked)
 {
 	for (uint32_t i = 0; i < RECENT_MAX; i++)
-		if (p->overtaken[i].pid == pid && p->overtaken[i].time >= forked)
+		if (p->overtaken[i].pid == pid && p->overtaken[i].time + CLOCK_ERROR >= forked)
 			return true;
 	return false;
 }

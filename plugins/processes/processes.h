@@ -95,6 +95,7 @@ struct totals {
 #define SCAN_SPACING INT64_C(1000000000)   /* ns between scans, however often events are lost */
 
 #define RECENT_MAX 512
+#define CLOCK_ERROR INT64_C(5000000) /* ns by which the time of an event, which the kernel has by another clock, may be wrong */
 #define OPEN_MAX_STATS 128 /* /proc/PID/stat that are held open; of a name with more processes CPU and memory are left out */
 
 struct usage {

@@ -73,7 +73,8 @@ def have_events(d):
         raise Skip(reason)
 
 
-d = suite.daemon(conf="interval = 100ms\n", promises={"nap.promise": PROMISE}).start()
+# On a busy machine this takes more of its time than a plugin may have, and what is slowed for its CPU counts what it is told of.
+d = suite.daemon(conf="interval = 100ms\nplugin processes { cpu_budget = 100% }\n", promises={"nap.promise": PROMISE}).start()
 watch = d.watch("--records", "--transitions", "process:*", "nap.runs")
 series(d, "count", lambda v: v == 0)
 
@@ -138,8 +139,9 @@ with suite.check("many that end at once: counted exactly, told in few words"):
 with suite.check("a storm of 50,000 short processes of a promised name, with exit statistics: bounded, the count exact, others not late"):
     have_statistics()
     storm_promise = PROMISE.replace(NAME, FORKED)
-    # On a busy machine some of them take their time, and what is slowed for its CPU counts what it is told of.
-    with suite.daemon(conf="interval = 100ms\nplugin processes { exit_statistics = true; short = 60s; cpu_budget = 100% }\n", promises={"nap.promise": storm_promise}) as d:
+    # On a busy machine some of them take their time.
+    # The ring of samples, which fills meanwhile, is not what is looked at.
+    with suite.daemon(conf="interval = 100ms\njournal { ring = 256KiB }\nplugin processes { exit_statistics = true; short = 60s; cpu_budget = 100% }\n", promises={"nap.promise": storm_promise}) as d:
         d.wait_series("process:%s:count" % FORKED)
         if d.plugin("processes")[0]["reason"]:
             raise Skip(d.plugin("processes")[0]["reason"])
@@ -159,7 +161,8 @@ with suite.check("a storm of 50,000 short processes of a promised name, with exi
         print("# %d of %d short-lived processes told, %.2f s of CPU, %d losses; anonymous %d KiB before, %d after" %
               (count, STORM, cpu, lost, before["anonymous"], after["anonymous"]))
         assert cpu > 0
-        assert sanitized() or after["anonymous"] <= before["anonymous"] + 1024, (before, after)
+        # As many as the socket's buffer has events of may be known at a time: some 5,000, of 300 bytes.
+        assert sanitized() or after["anonymous"] <= before["anonymous"] + 1536, (before, after)
         assert after["fds"] <= before["fds"] + 5, (before, after)
         row = next(x for x in d.kith("cost")[1] if x["name"] == "processes")
         assert row["failures"] == 0, row
