@@ -71,6 +71,7 @@ static void on(struct journal *j)
 	log_notice("journal: %s is written again", j->path);
 	free(j->off);
 	j->off = NULL;
+	j->lost_told = 0;
 }
 
 static int folder_open(struct journal *j)

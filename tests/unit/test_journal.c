@@ -739,6 +739,7 @@ END_TEST
 /* The disk has no room for more than so much: the oldest segments make it */
 START_TEST(full)
 {
+	struct model_observer o = { .on_record = on_record };
 	struct journal_counts c;
 	struct instance *i;
 	struct log l;
@@ -746,6 +747,8 @@ START_TEST(full)
 	config.chunk = 4096;
 	config.ring = 4 * 4096;
 	config.disk = 6 * 4096;
+	n_records = 0;
+	model_observe(m, &o);
 	start();
 	i = add(things, "a");
 	for (int k = 0; k < 3000; k++) {
@@ -758,6 +761,10 @@ START_TEST(full)
 	}
 	read_disk(&l);
 	ck_assert_uint_eq(l.n + c.dropped, 6000);
+	/* Said in 3000 s, not for each segment */
+	ck_assert_uint_ge(n_records, 1);
+	ck_assert_uint_le(n_records, 6);
+	model_unobserve(m, &o);
 	ck_assert(l.at[l.n - 1].value == 2999);
 	log_free(&l);
 }
