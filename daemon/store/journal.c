@@ -14,7 +14,7 @@
 #define RING_DEFAULT (1u << 20)
 #define DISK_DEFAULT (64u << 20)
 #define APPEND_EVERY (900 * NS_PER_MS) /* rounds that attention adds are written with the next regular one */
-#define SAY_EVERY (60 * NS_PER_S)
+#define SAY_EVERY (600 * NS_PER_S)
 
 void chunk_free(struct chunk *c)
 {
@@ -35,14 +35,15 @@ void journal_lose(struct journal *j, uint64_t samples, int64_t from, int64_t to)
 	j->counts.dropped += samples;
 }
 
-/* One record for as long as it goes on without room, not one for each chunk */
-static void say_lost(struct journal *j)
+/* At once, then now and then for as long as it goes on without room, and when it is over: not for each chunk or segment */
+static void say_lost(struct journal *j, int64_t now)
 {
 	char from[CLOCK_TEXT_MAX], to[CLOCK_TEXT_MAX], text[256];
 	struct kith_record r = { .size = sizeof(r), .priority = KITH_WARNING, .subject = "journal", .message = text };
 
-	if (!j->lost || (j->off && j->newest->head.begin - j->lost_to < SAY_EVERY))
+	if (!j->lost || (j->lost_told && now - j->lost_told < SAY_EVERY && now >= j->lost_told))
 		return;
+	j->lost_told = now;
 	snprintf(text, sizeof(text), "%llu samples from %s to %s were dropped: %s", (unsigned long long)j->lost,
 	         clock_format(j->lost_from, from, sizeof(from)), clock_format(j->lost_to, to, sizeof(to)),
 	         j->off ? j->off : "there was no room for them on the disk");
@@ -325,7 +326,7 @@ void journal_tick(struct journal *j, int64_t now)
 	for (struct chunk *c = j->oldest; c != j->newest; c = c->next)
 		chunk_shrink(j, c);
 	ring_trim(j, now);
-	say_lost(j);
+	say_lost(j, now);
 }
 
 void journal_seal(struct journal *j)

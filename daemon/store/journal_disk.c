@@ -71,6 +71,7 @@ static void on(struct journal *j)
 	log_notice("journal: %s is written again", j->path);
 	free(j->off);
 	j->off = NULL;
+	j->lost_told = 0;
 }
 
 static int folder_open(struct journal *j)
@@ -131,18 +132,18 @@ static uint64_t count_samples(const struct segment *s, int64_t *ret_end)
 /* The oldest goes. What was not folded is lost. */
 static int drop_oldest(struct journal *j)
 {
-	uint64_t number = j->files[0].number;
-	struct segment s;
-	int64_t end;
+	uint64_t number = j->files[0].number, n = 0;
+	struct segment s = { 0 };
+	int64_t end = 0;
 	int r;
 
-	if (number > j->folded && segment_read(j->folder, number, &s) == 0) {
-		uint64_t n = count_samples(&s, &end);
-
-		journal_lose(j, n, s.head.begin, end);
-		segment_free(&s);
-	}
+	if (number > j->folded && segment_read(j->folder, number, &s) == 0)
+		n = count_samples(&s, &end);
 	r = io_unlink(j, number);
+	/* What cannot be removed is there still, and is tried again. */
+	if (r == 0)
+		journal_lose(j, n, s.head.begin, end);
+	segment_free(&s);
 	if (r == 0 || r == -ENOENT)
 		files_remove(j, 0);
 	return r == -ENOENT ? 0 : r;
@@ -188,12 +189,12 @@ static void mend(struct journal *j, const struct segment *s)
 	close(fd);
 }
 
-/* A segment as the ring's first chunk. 1: it is one; 0: nothing of it is of use; -ENOMEM */
+/* A segment as the ring's first chunk. 1: it is one; 0: there is no room for it; -ENOMEM */
 static int restore(struct journal *j, struct segment *s)
 {
 	struct chunk *c;
 
-	if (!s->length)
+	if (j->ring + s->length > j->config.ring - j->config.chunk)
 		return 0;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -242,11 +243,10 @@ static int restore_all(struct journal *j)
 			continue;
 		}
 		mend(j, &s);
-		r = j->ring + s.length <= j->config.ring - j->config.chunk ? restore(j, &s) : 0;
+		/* Of one whose only frame was cut off nothing is left, and those before it are of use all the same. */
+		r = s.length ? restore(j, &s) : 1;
 		segment_free(&s);
-		if (r > 0 && now - j->oldest->end > j->config.ring_age)
-			break;
-		if (r == 0 && j->oldest)
+		if (r == 0 || (j->oldest && now - j->oldest->end > j->config.ring_age))
 			break;
 	}
 	return r < 0 ? r : 0;
@@ -265,10 +265,11 @@ int disk_open(struct journal *j)
 		return 0;
 	}
 	disk_read_folded(j);
+	r = restore_all(j);
 	j->number = (j->n_files ? j->files[j->n_files - 1].number : j->folded) + 1;
 	if (j->number <= j->folded)
 		j->number = j->folded + 1;
-	return restore_all(j);
+	return r;
 }
 
 void disk_close(struct journal *j)

@@ -47,7 +47,8 @@ struct journal {
 	struct segment_file *files; /* on disk, by number, but for the one that is written */
 	size_t n_files;
 	uint64_t folded;
-	uint64_t lost, lost_said; /* samples */
+	uint64_t lost;          /* samples, since it was said last */
+	int64_t lost_told;      /* wall ns: when; 0: not yet */
 	int64_t lost_from, lost_to;
 	struct journal_counts counts;
 };

@@ -90,6 +90,22 @@ with suite.check("folded in any pieces it comes to the same"):
     assert dumps(whole) == dumps(pieces)
     compare(pieces, j, t)
 
+with suite.check("folded before there is a row: what was gathered is not forgotten"):
+    state, short = suite.folder(), suite.folder()
+    j = Journal(state)
+    for n in range(30):
+        j.turn(T0 + 2 * n + 0.5)
+        j.put(DF, "/", "free", T0 + 2 * n + 1, n * n)
+        j.put(DF, "/", "reads", T0 + 2 * n + 1, n * n)
+    j.write()
+    fold(state)
+    os.makedirs(os.path.join(short, "journal"))
+    for n in range(1, 31):
+        shutil.copy(os.path.join(j.folder, "%016x.seg" % n), os.path.join(short, "journal"))
+        fold(short)
+    assert dumps(short) == dumps(state)
+    same(fetch(rrd_path(short, "df", "%2F"), "free", T0, T0 + 50), j.naive(DF, "/", "free", T0, T0 + 50), "free")
+
 with suite.check("a second time changes nothing; what is said"):
     before = dumps(whole)
     said = fold(whole, "-v")

@@ -436,6 +436,53 @@ START_TEST(on_the_disk)
 }
 END_TEST
 
+/* A segment that a power cut left nothing of but its head hides nothing that is before it. */
+START_TEST(only_a_head)
+{
+	struct instance *i;
+	struct log l;
+	char path[128];
+
+	start();
+	i = add(levels, "a");
+	two_rounds(i, 0, 10);
+	journal_seal(j);
+	two_rounds(i, 10, 10);
+	journal_free(j);
+	snprintf(path, sizeof(path), "%s/" SEGMENT_NAME, folder, 2ull);
+	ck_assert_int_eq(truncate(path, SEGMENT_HEAD + 5), 0);
+	start();
+	i = add(levels, "b");
+	two_rounds(i, 20, 10);
+	journal_free(j);
+	start();
+	read_ring(&l);
+	ck_assert_uint_eq(l.n, 40);
+	log_free(&l);
+}
+END_TEST
+
+/* Killed before the first byte of a segment: its number is the next one's, and none is left out. */
+START_TEST(about_to_begin)
+{
+	struct instance *i;
+	char path[128];
+	struct stat st;
+
+	start();
+	i = add(levels, "a");
+	two_rounds(i, 0, 10);
+	journal_free(j);
+	snprintf(path, sizeof(path), "%s/" SEGMENT_NAME, folder, 2ull);
+	close(open(path, O_WRONLY | O_CREAT, 0600));
+	start();
+	i = add(levels, "b");
+	two_rounds(i, 10, 10);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_gt(st.st_size, SEGMENT_HEAD);
+}
+END_TEST
+
 START_TEST(folded)
 {
 	struct journal_counts c;
@@ -692,6 +739,7 @@ END_TEST
 /* The disk has no room for more than so much: the oldest segments make it */
 START_TEST(full)
 {
+	struct model_observer o = { .on_record = on_record };
 	struct journal_counts c;
 	struct instance *i;
 	struct log l;
@@ -699,6 +747,8 @@ START_TEST(full)
 	config.chunk = 4096;
 	config.ring = 4 * 4096;
 	config.disk = 6 * 4096;
+	n_records = 0;
+	model_observe(m, &o);
 	start();
 	i = add(things, "a");
 	for (int k = 0; k < 3000; k++) {
@@ -711,7 +761,45 @@ START_TEST(full)
 	}
 	read_disk(&l);
 	ck_assert_uint_eq(l.n + c.dropped, 6000);
+	/* Said in 3000 s, not for each segment */
+	ck_assert_uint_ge(n_records, 1);
+	ck_assert_uint_le(n_records, 6);
+	model_unobserve(m, &o);
 	ck_assert(l.at[l.n - 1].value == 2999);
+	log_free(&l);
+}
+END_TEST
+
+static int no_unlink(int dir, const char *name, void *user)
+{
+	(void)dir;
+	(void)name;
+	(void)user;
+	errno = EROFS;
+	return -1;
+}
+
+/* There is too much, and nothing can be removed: it is there still, so it is not counted as dropped. */
+START_TEST(nothing_can_be_removed)
+{
+	struct journal_counts c;
+	struct instance *i;
+	struct log l;
+
+	config.chunk = 4096;
+	config.disk = 4 * 4096;
+	config.io.unlink = no_unlink;
+	start();
+	i = add(levels, "a");
+	for (int k = 0; k < 3000; k += 10) {
+		two_rounds(i, k, 10);
+		journal_seal(j);
+	}
+	journal_counts(j, &c);
+	ck_assert_uint_gt(c.disk, 4 * 4096);
+	ck_assert_uint_eq(c.dropped, 0);
+	read_disk(&l);
+	ck_assert_uint_ge(l.n, 6000 - 20);
 	log_free(&l);
 }
 END_TEST
@@ -782,12 +870,15 @@ int main(void)
 	tcase_add_test(tc, bounded);
 	tcase_add_test(tc, allocates_nothing);
 	tcase_add_test(tc, on_the_disk);
+	tcase_add_test(tc, about_to_begin);
+	tcase_add_test(tc, only_a_head);
 	tcase_add_test(tc, folded);
 	tcase_add_test(tc, damaged);
 	tcase_add_test(tc, nonsense);
 	tcase_add_test(tc, fails_and_recovers);
 	tcase_add_test(tc, fails_for_long);
 	tcase_add_test(tc, full);
+	tcase_add_test(tc, nothing_can_be_removed);
 	tcase_add_test(tc, folder_goes_and_comes);
 	tcase_add_test(tc, clock_is_set);
 	suite_add_tcase(s, tc);

@@ -39,9 +39,10 @@ check_PROGRAMS += tests/host/kith-segments
 tests_host_kith_segments_SOURCES = tests/host/kith-segments.c
 tests_host_kith_segments_LDADD = $(LIBKITH_LIBS)
 
-FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py tests/host/test_fold_answer.py tests/host/test_fold_verify.py
+FOLD_TESTS = tests/host/test_fold.py tests/host/test_fold_kill.py tests/host/test_fold_answer.py tests/host/test_fold_verify.py \
+	tests/host/test_store_faults.py tests/host/test_store_kill.py
 TESTS += $(FOLD_TESTS)
-EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py tests/bench/bench_fold.py
+EXTRA_DIST += $(FOLD_TESTS) tests/lib/foldtest.py tests/lib/storetest.py tests/bench/bench_fold.py
 
 check_PROGRAMS += tests/unit/test_fold
 TESTS += tests/unit/test_fold

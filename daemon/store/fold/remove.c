@@ -63,6 +63,14 @@ static bool alive(const struct fold_group *g, const char *instance)
 	return false;
 }
 
+static bool any_alive(const struct fold_group *g)
+{
+	for (const struct fold_instance *i = g->instances; i; i = i->hh.next)
+		if (alive(g, i->name))
+			return true;
+	return false;
+}
+
 static void remove_of(struct fold *f, struct fold_group *g, int64_t before)
 {
 	struct family_file *file, *next;
@@ -81,7 +89,7 @@ static void remove_of(struct fold *f, struct fold_group *g, int64_t before)
 		f->counts.removed++;
 		known_remove_file(g->family, file);
 	}
-	if (g->family->files || !g->family->changed) {
+	if (g->family->files || !g->family->changed || any_alive(g)) {
 		if (known_write(f->rrd_path, g->family) < 0)
 			log_warning("rrd/%s/" RRD_FAMILY " cannot be written", g->family->name);
 		return;

@@ -548,8 +548,13 @@ int write_all_rows(struct fold *f)
 	if (r == 0 && b.n)
 		r = batch_write(f, &b);
 	HASH_ITER(hh, f->groups, g, next_g) {
-		int e = !g->folder && !g->family->files ? 0 : known_write(f->rrd_path, g->family);
+		int e = 0;
 
+		/* Also before its first row: what is gathered of its series is of no use to who does not know them. */
+		if (g->folder || g->family->files || (g->instances && !f->config.export_only)) {
+			e = group_folder(f, g);
+			e = e < 0 ? e : known_write(f->rrd_path, g->family);
+		}
 		if (e < 0) {
 			log_err("rrd/%s/" RRD_FAMILY " cannot be written: %s", g->family->name, strerror(-e));
 			f->failed = true;
