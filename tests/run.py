@@ -27,7 +27,7 @@ SANITIZER = re.compile(r"(ERROR: (Address|Leak)Sanitizer|runtime error:)")
 PLAIN_ONLY = ["tests/host/test_valgrind.py", "tests/kernel/test_idle.py"]
 # It counts wake-ups with everything loaded, and what other tests do to the machine is something to hear.
 ALONE = ["tests/kernel/test_idle.py"]
-PLAIN_TOO = ["tests/host/test_store_kill.py", "tests/host/test_third_party.py", "tests/unit/test_promises_random"]
+PLAIN_TOO = ["tests/unit/test_journal", "tests/host/test_store_kill.py", "tests/host/test_third_party.py", "tests/unit/test_promises_random"]
 
 
 class Result:

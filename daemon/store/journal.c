@@ -18,6 +18,8 @@
 
 void chunk_free(struct chunk *c)
 {
+	if (!c)
+		return;
 	free(c->data);
 	free(c);
 }
@@ -54,20 +56,29 @@ static void say_lost(struct journal *j, int64_t now)
 
 /* ---- chunks --------------------------------------------------------------------------------------------------------- */
 
-/* The next chunk takes the place of the newest. It has the spare's memory where there is one. */
-static int chunk_turn(struct journal *j)
+/* NULL: no memory */
+static struct chunk *chunk_new(size_t size)
 {
 	struct chunk *c = calloc(1, sizeof(*c));
 
 	if (!c)
-		return -ENOMEM;
-	c->size = j->config.chunk;
-	c->data = j->spare ? j->spare : malloc(c->size);
+		return NULL;
+	c->size = size;
+	c->data = malloc(size);
+	if (c->data)
+		return c;
+	free(c);
+	return NULL;
+}
+
+/* The next chunk takes the place of the newest: the spare one where there is one */
+static int chunk_turn(struct journal *j)
+{
+	struct chunk *c = j->spare ? j->spare : chunk_new(j->config.chunk);
+
 	j->spare = NULL;
-	if (!c->data) {
-		free(c);
+	if (!c)
 		return -ENOMEM;
-	}
 	c->head = (struct segment_head){ .number = j->number++, .begin = model_now(j->model) };
 	c->end = c->head.begin;
 	if (j->newest) {
@@ -271,7 +282,7 @@ fail:
 		j->oldest = c->next;
 		chunk_free(c);
 	}
-	free(j->spare);
+	chunk_free(j->spare);
 	free(j->path);
 	free(j);
 	return r;
@@ -306,7 +317,7 @@ void journal_free(struct journal *j)
 		j->oldest = c->next;
 		chunk_free(c);
 	}
-	free(j->spare);
+	chunk_free(j->spare);
 	free(j->path);
 	free(j);
 }
@@ -316,7 +327,7 @@ void journal_tick(struct journal *j, int64_t now)
 	packed(j);
 	packer_settle(&j->packer);
 	if (!j->spare && j->packer.length > j->packer.size / 4 * 3)
-		j->spare = malloc(j->config.chunk);
+		j->spare = chunk_new(j->config.chunk);
 	if (j->path && (now - j->appended >= APPEND_EVERY || now < j->appended)) {
 		j->appended = now;
 		disk_append(j, now);

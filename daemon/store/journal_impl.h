@@ -27,7 +27,7 @@ struct journal {
 	struct journal_config config;
 	char *path;             /* NULL: in memory alone */
 	struct chunk *oldest, *newest;
-	uint8_t *spare;         /* of the next chunk; NULL: none yet */
+	struct chunk *spare;    /* the next one; NULL: none yet */
 	struct packer packer;   /* fills `newest` */
 	size_t ring;
 	uint32_t families;      /* of this chunk */
