@@ -82,7 +82,7 @@ int journal_snapshot(struct journal *j, int (*put)(const void *data, size_t leng
 int journal_read(struct journal *j, const struct unpack_fns *fns, void *user);
 int64_t journal_end(const struct journal *j); /* wall ns of the ring's last sample; 0: it has none */
 
-/* STATE_DIR/journal/folded: the number of the last segment of which all is in RRD files, as text */
+/* STATE_DIR/journal/folded: segment.h */
 #define JOURNAL_FOLDED "folded"
 
 #endif

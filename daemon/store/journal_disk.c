@@ -12,7 +12,6 @@
 #include "store/journal_impl.h"
 
 #define RETRY (1 * NS_PER_S)
-#define FOLDED_MAX 32u
 
 /* ---- the kernel, or what stands for it -------------------------------------------------------------------------------- */
 
@@ -151,7 +150,8 @@ static int drop_oldest(struct journal *j)
 
 void disk_read_folded(struct journal *j)
 {
-	char text[FOLDED_MAX] = { 0 };
+	char text[FOLDED_SIZE + 1] = { 0 };
+	ssize_t n;
 	int fd;
 
 	if (j->folder < 0)
@@ -159,9 +159,11 @@ void disk_read_folded(struct journal *j)
 	fd = openat(j->folder, JOURNAL_FOLDED, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return;
-	if (read(fd, text, sizeof(text) - 1) > 0)
-		j->folded = strtoull(text, NULL, 10);
+	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
+	/* What is folded already is known in rrd/.state too: kith-fold writes it anew. */
+	if (n < 0 || !folded_parse(text, &j->folded))
+		log_warning("journal: %s/" JOURNAL_FOLDED " is damaged: no segment is removed until kith-fold has written it anew", j->path);
 }
 
 /* ---- at the start -------------------------------------------------------------------------------------------------------- */

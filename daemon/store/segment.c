@@ -249,3 +249,22 @@ int segment_list(int folder, struct segment_file **ret_files, size_t *ret_n)
 	*ret_n = n;
 	return 0;
 }
+
+size_t folded_format(uint64_t number, char text[FOLDED_SIZE])
+{
+	int n = snprintf(text, FOLDED_SIZE, "%llu", (unsigned long long)number);
+
+	return (size_t)(n + snprintf(text + n, FOLDED_SIZE - (size_t)n, " %08x\n", crc32c(0, text, (size_t)n)));
+}
+
+bool folded_parse(const char *text, uint64_t *ret_number)
+{
+	char same[FOLDED_SIZE], *end;
+	uint64_t number = strtoull(text, &end, 10);
+
+	folded_format(number, same);
+	if (strcmp(text, same) != 0)
+		return false;
+	*ret_number = number;
+	return true;
+}

@@ -52,4 +52,12 @@ void segment_free(struct segment *s);
 int segment_list(int folder, struct segment_file **ret_files, size_t *ret_n);
 void segment_name(uint64_t number, char ret_name[SEGMENT_NAME_SIZE]);
 
+/*
+ * journal/folded: the number of the last segment of which all is in RRD files, a blank, and the CRC-32C of its digits in 8 hexadecimal ones, on a line.
+ * Segments up to there are removed, so it is not believed when it is damaged.
+ */
+#define FOLDED_SIZE 40u
+size_t folded_format(uint64_t number, char text[FOLDED_SIZE]); /* its length */
+bool folded_parse(const char *text, uint64_t *ret_number);
+
 #endif

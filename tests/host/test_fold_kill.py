@@ -83,7 +83,7 @@ with suite.check("killed %d times, and all is there once" % KILLS):
                 shutil.copy(os.path.join(j.folder, left.pop(0)), folder)
             else:
                 # All is folded: once more from what is known, with the last segments as if they had not been
-                last = int(open(os.path.join(folder, "folded")).read())
+                last = int(open(os.path.join(folder, "folded")).read().split()[0])
                 assert last == j.number, last
                 for name in ("rrd", "journal"):
                     shutil.rmtree(os.path.join(state, name))

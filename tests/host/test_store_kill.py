@@ -159,7 +159,7 @@ class Life:
         assert known == set(range(min(known), max(known) + 1)), sorted(known)
         try:
             with open(os.path.join(self.journal, "folded")) as f:
-                folded = int(f.read())
+                folded = int(f.read().split()[0])
         except FileNotFoundError:
             folded = 0
         assert not [n for n in known - there if n >= folded], (sorted(known - there), folded)

@@ -92,7 +92,7 @@ class Journal:
     def folded(self):
         try:
             with open(os.path.join(self.folder, "folded")) as f:
-                return int(f.read())
+                return int(f.read().split()[0])
         except FileNotFoundError:
             return None
 

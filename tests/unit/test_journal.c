@@ -483,12 +483,23 @@ START_TEST(about_to_begin)
 }
 END_TEST
 
+static void write_folded(const char *text, size_t length)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/folded", folder);
+	f = fopen(path, "w");
+	fwrite(text, 1, length, f);
+	fclose(f);
+}
+
 START_TEST(folded)
 {
 	struct journal_counts c;
 	struct instance *i;
-	char path[128];
-	FILE *f;
+	char text[FOLDED_SIZE], bad[FOLDED_SIZE];
+	size_t length = folded_format(4, text);
 
 	config.ring_age = 5 * S;
 	start();
@@ -501,10 +512,16 @@ START_TEST(folded)
 	two_rounds(i, 60, 10);
 	journal_counts(j, &c);
 	ck_assert_uint_eq(c.unfolded, 6);
-	snprintf(path, sizeof(path), "%s/folded", folder);
-	f = fopen(path, "w");
-	fputs("4\n", f);
-	fclose(f);
+	/* Whatever is turned in it or missing of it: nothing is removed for it. */
+	for (size_t k = 0; k < length * 8; k++) {
+		memcpy(bad, text, length);
+		bad[k / 8] ^= (char)(1 << k % 8);
+		write_folded(bad, k % 2 ? length : k / 8);
+		journal_folded(j);
+		journal_counts(j, &c);
+		ck_assert_uint_eq(c.unfolded, 6);
+	}
+	write_folded(text, length);
 	journal_folded(j);
 	journal_counts(j, &c);
 	ck_assert_uint_eq(c.unfolded, 2);

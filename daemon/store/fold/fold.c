@@ -101,15 +101,16 @@ static bool folded_read(const struct fold *f)
 
 static int folded_write(const struct fold *f)
 {
-	char *path = NULL, *beside = NULL, text[32];
-	int r = -ENOMEM, n = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)f->number);
+	char *path = NULL, *beside = NULL, text[FOLDED_SIZE];
+	size_t n = folded_format(f->number, text);
+	int r = -ENOMEM;
 
 	if (asprintf(&path, "%s/" JOURNAL_FOLDED, f->journal_path) < 0)
 		path = NULL;
 	if (asprintf(&beside, "%s/" JOURNAL_FOLDED ".new", f->journal_path) < 0)
 		beside = NULL;
 	if (path && beside)
-		r = file_replace(path, beside, text, (size_t)n, true);
+		r = file_replace(path, beside, text, n, true);
 	if (r == 0)
 		fsync(f->journal);
 	free(path);
