@@ -5,7 +5,6 @@ minutes. The other lives ten times as fast: rounds of 1 s, steps of 1 s, archive
 an hour has at 10 s. From that fold, and from what the first one's daemon writes, comes the row of kithd as it is by default.
 """
 import argparse
-import glob
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ import time
 import report
 from bench import Bench
 from kith import Kithd, kithd_argv
-from measure import Group, Snapshot, io, memory, say
+from measure import Group, Snapshot, allocated, files, io, memory, say
 from peers import Collectd, CollectdRrd, Netdata, Pmlogger, is_up
 from tables import aligned, number
 
@@ -27,16 +26,6 @@ FIRST_FOLD = 30
 DAY = 24 * 60  # minutes
 KIB, MB = 1024, 1_000_000
 BUDGET_MB = 0.2  # bytes written a minute with history in RRD
-
-
-def files(path):
-    """Those in a folder, or of a pattern"""
-    return [os.path.join(at, name) for at, _, names in os.walk(path) for name in names] or glob.glob(path)
-
-
-def allocated(path):
-    """Bytes that files take on the disk"""
-    return sum(os.lstat(p).st_blocks * 512 for p in files(path))
 
 
 def uncache(path):
@@ -238,10 +227,7 @@ class Run:
         if self.folds:
             self.folds.close()
         before = io(p.process.pid)["write_bytes"]
-        os.killpg(p.process.pid, signal.SIGTERM)
-        limit = time.monotonic() + 30
-        while not os.waitid(os.P_PID, p.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) and time.monotonic() < limit:
-            time.sleep(0.05)
+        p.end()
         self.ended = io(p.process.pid)["write_bytes"] - before  # a zombie has it still
         self.space = allocated(p.kept())
         self.age = time.monotonic() - self.born

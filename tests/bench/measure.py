@@ -1,4 +1,5 @@
 """What processes cost, from their own accounting, and the idle processes that a run wants on the host."""
+import glob
 import os
 import re
 import signal
@@ -16,6 +17,16 @@ def say(text):
 def read(path):
     with open(path, "rb", buffering=0) as f:
         return f.read(1 << 20).decode("utf-8", "replace")
+
+
+def files(path):
+    """Those in a folder, or of a pattern"""
+    return [os.path.join(at, name) for at, _, names in os.walk(path) for name in names] or glob.glob(path)
+
+
+def allocated(path):
+    """Bytes that files take on the disk"""
+    return sum(os.lstat(p).st_blocks * 512 for p in files(path))
 
 
 def pids():
