@@ -199,14 +199,18 @@ class Moment:
 class Run:
     """One program, from its start to its end"""
 
-    def __init__(self, program, phase):
+    def __init__(self, program):
         self.program = program
+        self.group = self.folds = self.before = self.after = None
+        self.born = self.age = 0.0
+        self.space_before = self.space = self.ended = self.anonymous = 0
+
+    def start(self, phase):
+        say(f"starting {self.program.name}")
         time.sleep((phase - time.time()) % INTERVAL)
         self.born = time.monotonic()
-        program.start(INTERVAL)
-        self.group = Group("kith-bench", program.process.pid)
-        self.folds = self.before = self.after = None
-        self.space_before = self.ended = 0
+        self.program.start(INTERVAL)
+        self.group = Group("kith-bench", self.program.process.pid)
 
     def begin(self, warm):
         self.program.check()
@@ -226,9 +230,9 @@ class Run:
         self.anonymous = memory(p.process.pid)[1]
         if self.folds:
             self.folds.close()
-        before = io(p.process.pid)["write_bytes"]
+        before = Snapshot(p.process.pid).disk
         p.end()
-        self.ended = io(p.process.pid)["write_bytes"] - before  # a zombie has it still
+        self.ended = io(p.process.pid)["write_bytes"] - before  # a zombie has it still, and what its children did
         self.space = allocated(p.kept())
         self.age = time.monotonic() - self.born
 
@@ -283,7 +287,9 @@ class Run:
         if self.folds:
             self.folds.close()
         self.program.stop()
-        self.group.close()
+        if self.group:
+            self.group.close()
+            self.group = None
 
 
 def by_default(real, hour):
@@ -318,32 +324,45 @@ def wanted(bench):
     return programs, skipped
 
 
-def count_values(bench, programs):
-    for program in programs:
-        count = program.count_values()
-        if count is not None:
-            bench.counted[program.name] = count
-            if isinstance(program, Collectd):
-                bench.counted.setdefault(Collectd.name, count)
+def count_values(run):
+    program = run.program
+    count = program.count_values()
+    if count is not None:
+        program.bench.counted[program.name] = count
+        if isinstance(program, Collectd):
+            program.bench.counted.setdefault(Collectd.name, count)
+
+
+def step(runs, skipped, call):
+    """Of each program; those that fail are left out, but not kithd"""
+    good = []
+    for r in runs:
+        try:
+            call(r)
+            good.append(r)
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            r.close()
+            if isinstance(r.program, KithdHistory):
+                raise
+            skipped.append(f"skipped: {r.program.name}: {error}")
+            say(skipped[-1])
+    return good
 
 
 def run_all(bench, seconds, warm):
     """(runs, skipped)"""
     programs, skipped = wanted(bench)
-    say("counting values")
-    count_values(bench, programs)
-    runs = []
+    runs = [Run(p) for p in programs]
+    phases = {p.name: 0.7 + i * INTERVAL / (len(programs) + 1) for i, p in enumerate(programs)}
     try:
-        for i, program in enumerate(programs):
-            say(f"starting {program.name}")
-            runs.append(Run(program, 0.7 + i * INTERVAL / (len(programs) + 1)))
+        say("counting values")
+        runs = step(runs, skipped, count_values)
+        runs = step(runs, skipped, lambda r: r.start(phases[r.program.name]))
         time.sleep(SETTLE)
-        for r in runs:
-            r.begin(warm)
+        runs = step(runs, skipped, lambda r: r.begin(warm))
         say(f"measuring for {seconds} s")
         time.sleep(seconds)
-        for r in runs:
-            r.end()
+        runs = step(runs, skipped, lambda r: r.end())
     finally:
         for r in runs:
             r.close()
@@ -425,7 +444,7 @@ COMPUTED = (
     "  steps of 1 s, archives a tenth as long, a fold each 6 min: as many rows and samples as an hour has. A 60th of one counts for a minute.\n"
     "  Nothing else is scaled."
 )
-NOT_COMPUTED = f"kithd as it is by default: not computed, there was no fold of an hour's samples: --seconds {KithdFast.fold} or more"
+NOT_COMPUTED = f"kithd as it is by default: not computed, there was no fold of an hour's samples: --seconds {KithdFast.fold + 20} or more"
 
 
 def text(result, seconds):
@@ -443,8 +462,8 @@ def options():
     )
     parser.add_argument("--build", default=".", help="folder of the build (.)")
     parser.add_argument("--source", default=os.path.dirname(os.path.dirname(here)), help="folder of the sources")
-    parser.add_argument("--seconds", type=int, default=720, help="how long to look (720): six folds, and two of an hour's samples")
-    parser.add_argument("--quick", action="store_true", help="--seconds 400: one fold of an hour's samples")
+    parser.add_argument("--seconds", type=int, default=750, help="how long to look (750): six folds, and two of an hour's samples")
+    parser.add_argument("--quick", action="store_true", help="--seconds 390: three folds, and one of an hour's samples")
     parser.add_argument("--warm", action="store_true", help="leave files in the page cache as they were made")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
@@ -456,7 +475,7 @@ def main():
     if os.geteuid() != 0:
         print("history: it must run as root: the accounting of other programs needs it", file=sys.stderr)
         return 2
-    seconds = 400 if o.quick else o.seconds
+    seconds = 390 if o.quick else o.seconds
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     bench = Bench(o.build, o.source, o.keep)
     try:
