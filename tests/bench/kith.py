@@ -75,6 +75,13 @@ class Program:
                 tail = f.read()[-600:].strip().splitlines()
             raise RuntimeError(f"{self.name} ended with status {self.process.returncode}: {' / '.join(tail[-3:])}")
 
+    def end(self, patience=30):
+        """Asks it to end and waits until it has. What the kernel knows of it, and its files, stay until stop()."""
+        os.killpg(self.process.pid, signal.SIGTERM)
+        limit = time.monotonic() + patience
+        while not os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) and time.monotonic() < limit:
+            time.sleep(0.05)
+
     def stop(self):
         if not self.process:
             return
@@ -191,13 +198,12 @@ def kithd_argv(bench, folder, config, promises):
     ]
 
 
+def kith_bytes(bench, folder, *command):
+    """What the CLI says, as JSON that is not taken apart"""
+    socket = os.path.join(folder, "run", "control.sock")
+    argv = [os.path.join(bench.build, "kith"), "--socket", socket, *command, "--json"]
+    return subprocess.run(argv, check=False, capture_output=True, timeout=60).stdout
+
+
 def kith(bench, folder, *command):
-    """What the CLI says, as JSON"""
-    argv = [
-        os.path.join(bench.build, "kith"),
-        "--socket",
-        os.path.join(folder, "run", "control.sock"),
-        *command,
-        "--json",
-    ]
-    return json.loads(subprocess.run(argv, check=False, capture_output=True, timeout=20).stdout or b"[]")
+    return json.loads(kith_bytes(bench, folder, *command) or b"[]")

@@ -8,7 +8,7 @@ EXTRA_DIST += tests/bench/README tests/bench/bench.py tests/bench/cost.py tests/
 	tests/bench/holders.py tests/bench/kith.py tests/bench/latency.py tests/bench/measure.py tests/bench/peers.py \
 	tests/bench/promises.py tests/bench/report.py tests/bench/report_promises.py tests/bench/source_idle.py \
 	tests/bench/source_net.py tests/bench/source_peers.py tests/bench/source_rows.py tests/bench/source_service.py \
-	tests/bench/sources.py tests/bench/tables.py tests/bench/logs.py
+	tests/bench/sources.py tests/bench/tables.py tests/bench/logs.py tests/bench/history.py
 
 tests_bench_bare_SOURCES = tests/bench/bare.c
 tests_bench_sleepers_SOURCES = tests/bench/sleepers.c
@@ -24,7 +24,7 @@ tests_bench_bench_promises_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=call
 
 BENCH_ARGS =
 if SANITIZERS
-bench bench-promises bench-sources bench-logs:
+bench bench-promises bench-sources bench-logs bench-history:
 	@echo "make $@: sanitizers cost more than all that is measured: use a build without --enable-sanitizers" >&2; exit 1
 else
 RUN_BENCH = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/tests/bench/bench.py --build .
@@ -42,8 +42,12 @@ bench-logs: all
 	$(MAKE) $(AM_MAKEFLAGS) tests/bench/bench_syslog
 	tests/bench/bench_syslog
 	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/tests/bench/logs.py --build .
+# Among mounts of its own: others' would come and go as series.
+bench-history: all
+	PYTHONDONTWRITEBYTECODE=1 unshare -m --propagation private /usr/bin/python3 $(srcdir)/tests/bench/history.py --build . $(BENCH_ARGS)
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/tests/bench/logs.py --build .
 endif
-.PHONY: bench bench-promises bench-sources bench-logs
+.PHONY: bench bench-promises bench-sources bench-logs bench-history
 
 # The record store: `make bench-records`, RECORDS_ARGS="--mib 8" for a short run
 EXTRA_PROGRAMS += tests/bench/bench_records

@@ -1,4 +1,5 @@
 """What processes cost, from their own accounting, and the idle processes that a run wants on the host."""
+import glob
 import os
 import re
 import signal
@@ -16,6 +17,16 @@ def say(text):
 def read(path):
     with open(path, "rb", buffering=0) as f:
         return f.read(1 << 20).decode("utf-8", "replace")
+
+
+def files(path):
+    """Those in a folder, or of a pattern"""
+    return [os.path.join(at, name) for at, _, names in os.walk(path) for name in names] or glob.glob(path)
+
+
+def allocated(path):
+    """Bytes that files take on the disk"""
+    return sum(os.lstat(p).st_blocks * 512 for p in files(path))
 
 
 def pids():
@@ -51,13 +62,18 @@ def tree(root):
     return found
 
 
+def io(where):
+    """{"write_bytes": …} of a process, with its threads and children that ended and were waited for, or of PID/task/TID"""
+    return {key: int(value) for key, value in re.findall(r"^(\w+):\s*(\d+)", read(f"/proc/{where}/io"), re.M)}
+
+
 class Snapshot:
     """Sums over a process, its threads and its children at one moment. Processes that ended and were waited for count
     by their parents' cutime and cstime."""
 
     def __init__(self, root):
         self.time = time.monotonic()
-        self.cpu_ns = self.voluntary = self.involuntary = self.disk = self.passed = 0
+        self.cpu_ns = self.voluntary = self.involuntary = self.disk = self.passed = self.writes = 0
         for pid in tree(root):
             try:
                 self.add(pid)
@@ -74,9 +90,40 @@ class Snapshot:
             text = read(f"/proc/{pid}/task/{thread}/status")
             self.voluntary += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.M).group(1))
             self.involuntary += int(re.search(r"^nonvoluntary_ctxt_switches:\s*(\d+)", text, re.M).group(1))
-        text = read(f"/proc/{pid}/io")
-        self.disk += int(re.search(r"^write_bytes:\s*(\d+)", text, re.M).group(1))
-        self.passed += int(re.search(r"^wchar:\s*(\d+)", text, re.M).group(1))
+        done = io(pid)
+        self.disk += done["write_bytes"]
+        self.passed += done["wchar"]
+        self.writes += done["syscw"]
+
+
+class Group:
+    """CPU of a process and all that it starts, to the ns, those that ended within a tick included: a control group"""
+
+    def __init__(self, name, pid):
+        old = "/sys/fs/cgroup/cpuacct"
+        self.folder = os.path.join(old if os.path.isdir(old) else "/sys/fs/cgroup", f"{name}-{pid}")
+        os.mkdir(self.folder)
+        for one in tree(pid):
+            with open(os.path.join(self.folder, "cgroup.procs"), "w", encoding="ascii") as f:
+                f.write(str(one))
+
+    def cpu_ns(self):
+        path = os.path.join(self.folder, "cpuacct.usage")
+        if os.path.exists(path):
+            return int(read(path))
+        return int(re.search(r"^usage_usec (\d+)", read(os.path.join(self.folder, "cpu.stat")), re.M).group(1)) * 1000
+
+    def close(self):
+        """When all in it have ended"""
+        end = time.monotonic() + 5
+        while True:
+            try:
+                os.rmdir(self.folder)
+                return
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
 
 
 def window(root, interval, rounds):

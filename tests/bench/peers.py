@@ -191,6 +191,7 @@ class Netdata(Program):
     package = "netdata-core"
     binary = "/usr/sbin/netdata"
     settle = 10.0  # it writes its metadata database first
+    database = {"mode": "ram", "retention": 300}
     note = "proc and diskspace plugins alone, 300 values of each in memory; no web, health, ml, statsd, cloud"
 
     def absent(self):
@@ -216,7 +217,7 @@ class Netdata(Program):
                 "timezone": "UTC",
                 "pthread stack size": "8388608",
             },
-            "db": {"mode": "ram", "retention": 300, "update every": interval},
+            "db": {**self.database, "update every": interval},
             "directories": {name: self.sub_folder(name) for name in ("config", "cache", "lib", "log", "home", "lock")},
             "logs": {name: "none" for name in ("debug", "access", "error", "health", "collector")},
             "plugins": plugins,
