@@ -173,6 +173,21 @@ static void argument_archives(struct arguments *a, const struct archives *archiv
 	}
 }
 
+/*
+ * A new file stands in the page cache in pieces of up to 2 MiB (ext4 from Linux 6.16 on), and librrd changes it by a mapping: a byte that is changed writes
+ * all of its piece. Read again it is in pages.
+ */
+static void leave_cache(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return;
+	if (sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) == 0)
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
+}
+
 static int create(struct fold *f, struct fold_instance *i, const char *path)
 {
 	char text[RRD_ERROR_SIZE];
@@ -194,6 +209,7 @@ static int create(struct fold *f, struct fold_instance *i, const char *path)
 		unlink(new);
 		goto out;
 	}
+	leave_cache(new);
 	r = renameat(f->folder, NEW_FILE, f->folder, path) < 0 ? -errno : 0;
 	if (r < 0)
 		log_err("rrd/%s cannot be made: %s", path, strerror(-r));
