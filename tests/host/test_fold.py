@@ -427,4 +427,26 @@ with suite.check("low priority"):
     wait_for("its priority", look)
     assert p.wait() == 0 and nice[-1] == 19, nice
 
+with suite.check("what says how far it went: lost in part, it is written anew, although there is nothing to fold"):
+    state = suite.folder()
+    j = Journal(state)
+    for n in range(3):
+        j.turn(T0 + 100 * n, start=n == 0)
+        for k in range(10):
+            j.put(DF, "a", "free", T0 + 100 * n + 10 * k + 1, k)
+    j.write()
+    fold(state)
+    told = os.path.join(j.folder, "folded")
+    with open(told) as f:
+        good = f.read()
+    assert int(good.split()[0]) == j.number, good
+    for bad in ("", good.replace(good[0], str(int(good[0]) - 1), 1), good[:-2] + "x\n", "99999 00000000\n"):
+        with open(told, "w") as f:
+            f.write(bad)
+        before = dumps(state)
+        fold(state)
+        with open(told) as f:
+            assert f.read() == good, bad
+        assert dumps(state) == before
+
 suite.end()

@@ -50,6 +50,7 @@ def killed(state, after, *args):
     p.kill()
     said = p.communicate()[1].decode()
     assert "Sanitizer" not in said and "damaged" not in said, said
+    assert p.returncode in (0, -9), (p.returncode, said)
     return p.returncode == -9, said
 
 

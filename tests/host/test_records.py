@@ -109,6 +109,18 @@ with suite.check("kith-log --verify: says what is wrong, mends it, and then all 
     path = os.path.join(folder, blocks[0])
     os.truncate(path, os.path.getsize(path) - 5)
     assert numbers(state) == before
+    def by_fold(*args):
+        p = subprocess.run([os.path.join(BUILD, "kith-fold"), "--verify", "--state-dir", state, *args], capture_output=True, text=True, env=environment())
+        return p.returncode, p.stdout
+    os.mkdir(os.path.join(state, "journal"))
+    # kith-fold has the records looked at too, and changes nothing unasked
+    for _ in range(2):
+        code, said = by_fold()
+        assert code == 1 and blocks[0] in said and "made anew" not in said and "nothing was mended" in said, said
+    code, said = by_fold("--repair")
+    assert code == 1 and blocks[0] in said and "made anew" in said, said
+    assert by_fold()[0] == 0
+    os.truncate(path, os.path.getsize(path) - 5)
     code, said = verify(state)
     assert code == 1 and blocks[0] in said and "made anew" in said, said
     assert verify(state)[0] == 0 and numbers(state) == before

@@ -93,10 +93,20 @@ static void close_all(struct fold *f)
 
 /* ---- how far it went --------------------------------------------------------------------------------------------------- */
 
-/* False: there is none, or it is of no use */
-static bool folded_read(const struct fold *f)
+/* False: there is none. `told` stays 0 when it is damaged */
+static bool folded_read(struct fold *f)
 {
-	return faccessat(f->journal, JOURNAL_FOLDED, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	char text[FOLDED_SIZE + 1] = { 0 };
+	int fd = openat(f->journal, JOURNAL_FOLDED, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n > 0)
+		folded_parse(text, &f->told);
+	return true;
 }
 
 static int folded_write(const struct fold *f)
@@ -188,7 +198,12 @@ static int take_all(struct fold *f)
 	free(files);
 	if (r == -ENOMEM)
 		log_err("no memory");
-	return r >= 0 && any ? checkpoint(f) : r;
+	if (r >= 0 && any)
+		return checkpoint(f);
+	/* The last one may have ended between its state and this. */
+	if (r >= 0 && f->number != f->told && !f->config.export_only && folded_write(f) < 0)
+		f->failed = true;
+	return r;
 }
 
 static int load(struct fold *f)

@@ -82,6 +82,7 @@ struct fold {
 	int64_t now;         /* wall ns of the start */
 	/* What is being read */
 	uint64_t number;     /* of the last segment that is taken in */
+	uint64_t told;       /* what journal/folded had at the start; 0: nothing, or it is damaged */
 	int64_t end;         /* wall ns of its last sample; 0: none yet */
 	bool failed;         /* something could not be written for want of the disk: `folded` stays */
 	bool bad;            /* something else is not as it should be: the exit status says so */

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -62,7 +64,7 @@ static void usage(void)
 	     "      --keep TIME          files that nothing came for are removed after that (30d)\n"
 	     "      --cached ADDRESS     rrdcached: unix:/PATH or HOST:PORT\n"
 	     "      --answer             a request of the past on standard input: for kithd\n"
-	     "      --verify             check segments and RRD files; --repair: and put right what can be\n"
+	     "      --verify             check segments, RRD files and records; --repair: and put right what can be\n"
 	     "      --export csv         samples and rows on standard output: [--since TIME] [--until TIME] [--step TIME] [PATTERN…]\n"
 	     "      --export rrd --to DIR  RRD files with all that is known: [PATTERN…]\n"
 	     "  -v, --verbose            say what was done\n"
@@ -171,6 +173,39 @@ static int export(const struct options *o, char **patterns, int n)
 	return export_csv(&e);
 }
 
+/* The record store, by the program that knows it. 0: all is well, or there is none */
+static int verify_records(const struct options *o)
+{
+	char path[PATH_MAX], self[PATH_MAX - 32];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash, *records = NULL;
+	int status = 0;
+	pid_t pid;
+
+	if (asprintf(&records, "%s/records", o->fold.state) < 0)
+		return 1;
+	if (access(records, F_OK) < 0) {
+		free(records);
+		return 0;
+	}
+	free(records);
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash)
+		slash[1] = '\0';
+	snprintf(path, sizeof(path), "%skith-log", self);
+	if (!slash || access(path, X_OK) < 0)
+		snprintf(path, sizeof(path), "%s/kith-log", KITH_SBINDIR);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		execl(path, path, "--state-dir", o->fold.state, "--verify", o->repair ? (char *)NULL : "--look", (char *)NULL);
+		fprintf(stderr, "kith-fold: %s: %s\n", path, strerror(errno));
+		_exit(1);
+	}
+	return pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { .fold = { .state = KITH_STATEDIR, .step = 10 * NS_PER_S, .keep = 30 * 86400 * NS_PER_S } };
@@ -192,7 +227,7 @@ int main(int argc, char **argv)
 		return answer_run(o.fold.state, o.fold.cached, STDIN_FILENO, STDOUT_FILENO) == 0 ? 0 : 1;
 	step_back();
 	if (o.mode == MODE_VERIFY)
-		return verify_run(o.fold.state, o.repair) == 0 ? 0 : 1;
+		return (verify_run(o.fold.state, o.repair) != 0) | verify_records(&o);
 	if (o.mode == MODE_EXPORT)
 		return export(&o, argv + optind, argc - optind);
 	return fold_run(&o.fold) == 0 ? 0 : 1;

@@ -150,6 +150,6 @@ int journal_wait(struct journal *j, int fd);
 bool output_progress(struct output *o);
 
 /* ---- verify.c: exit status */
-int verify_run(const char *state_dir);
+int verify_run(const char *state_dir, bool mend);
 
 #endif

@@ -26,7 +26,7 @@ struct output {
 
 struct options {
 	const char *state_dir, *host, *journal;
-	bool verify;
+	bool verify, look; /* look: without mending */
 };
 
 /* ---- out ------------------------------------------------------------------------------------------------------------ */
@@ -338,6 +338,7 @@ static const struct option options_long[] = {
 	{ "host", required_argument, NULL, 'H' },
 	{ "journal", required_argument, NULL, 'J' },
 	{ "verify", no_argument, NULL, 'v' },
+	{ "look", no_argument, NULL, 'l' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -346,12 +347,13 @@ static const struct option options_long[] = {
 static void usage(void)
 {
 	printf("Usage: kith-log --state-dir DIR [--host NAME] [--journal DIR]\n"
-	       "       kith-log --state-dir DIR --verify\n"
+	       "       kith-log --state-dir DIR --verify [--look]\n"
 	       "Answers kithd's requests for records of the past: see kith-log(8). People ask kith log.\n\n"
 	       "      --state-dir DIR   kithd's (" KITH_STATEDIR ")\n"
 	       "      --host NAME       this host's name, for patterns with @NAME\n"
 	       "      --journal DIR     the journal in this folder instead of the system's\n"
 	       "      --verify          check the files, mend what can be: 0 all is well, 1 it is not\n"
+	       "      --look            with --verify: change nothing\n"
 	       "  -V, --version         print the version\n"
 	       "  -h, --help            print this\n");
 }
@@ -371,6 +373,8 @@ int main(int argc, char **argv)
 			o.journal = optarg;
 		else if (c == 'v')
 			o.verify = true;
+		else if (c == 'l')
+			o.look = true;
 		else if (c == 'V')
 			printf("kith-log %s\n", PACKAGE_VERSION);
 		else if (c == 'h')
@@ -384,5 +388,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "kith-log: \"%s\" is not understood\n", argv[optind]);
 		return 2;
 	}
-	return o.verify ? verify_run(o.state_dir) : log_run(&o);
+	return o.verify ? verify_run(o.state_dir, !o.look) : log_run(&o);
 }

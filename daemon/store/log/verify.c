@@ -218,7 +218,7 @@ static void verify_open(struct verify *v, const struct records_file *f)
 		close(fd);
 }
 
-int verify_run(const char *state_dir)
+int verify_run(const char *state_dir, bool mend)
 {
 	struct verify v = { 0 };
 	struct records_file *files = NULL;
@@ -236,7 +236,7 @@ int verify_run(const char *state_dir)
 		fprintf(stderr, "kith-log: %s: %s\n", v.path, strerror(-r));
 		v.faults++;
 	}
-	v.mine = r == 0 && flock(v.dir, LOCK_EX | LOCK_NB) == 0;
+	v.mine = mend && r == 0 && flock(v.dir, LOCK_EX | LOCK_NB) == 0;
 	for (size_t i = 0; i < n; i++)
 		last = files[i].open ? last : i;
 	for (size_t i = 0; r == 0 && i < n; i++) {
@@ -248,7 +248,7 @@ int verify_run(const char *state_dir)
 	if (r == 0)
 		printf("%llu records in %llu blocks, %llu in open files; %s%s\n", (unsigned long long)v.records, (unsigned long long)v.blocks,
 		       (unsigned long long)v.open_records, v.faults ? "NOT all is well" : "all is well",
-		       v.mine ? "" : " (a kithd is at work: nothing was mended)");
+		       v.mine ? "" : mend ? " (a kithd is at work: nothing was mended)" : " (nothing was mended)");
 	free(files);
 	free(v.data);
 	free(v.raw);
