@@ -150,8 +150,8 @@ static void say(struct tracks *all, Control__Answer__IsCase is, ProtobufCMessage
 
 static void say_points(struct tracks *all, const struct track *t, uint32_t metric)
 {
-	static int64_t times[POINTS_AT_ONCE];
-	static uint32_t extra[POINTS_AT_ONCE];
+	int64_t times[POINTS_AT_ONCE];
+	uint32_t extra[POINTS_AT_ONCE];
 
 	for (size_t at = 0, n; at < t->n; at += n) {
 		Control__Trail trail = CONTROL__TRAIL__INIT;

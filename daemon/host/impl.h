@@ -155,7 +155,6 @@ struct plugin {
 struct job {
 	struct job *next, **link;   /* of the plugin */
 	struct job *next_done;
-	struct job *next_out, **link_out; /* of those that run */
 	struct workers *workers;
 	struct plugin *plugin;      /* NULL: unloaded meanwhile */
 	struct library *library;    /* held until the call has come back */

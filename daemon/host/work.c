@@ -19,15 +19,11 @@
 struct workers {
 	pthread_mutex_t lock; /* guards finished, running, closed */
 	struct job *finished;
-	struct job *out;      /* those that run */
 	unsigned running;
 	bool closed;          /* the host is gone; the last job frees this */
 	struct loop *loop;
 	struct loop_watch *wake;
 };
-
-/* Those of a host that has ended: what hangs in them is known, and no leak */
-static struct workers *left_behind __attribute__((unused));
 
 int work_init(struct host *h)
 {
@@ -91,25 +87,6 @@ static void finished_cb(void *user)
 	}
 }
 
-/* Both under the lock */
-static void out_add(struct workers *w, struct job *job)
-{
-	w->running++;
-	job->next_out = w->out;
-	job->link_out = &w->out;
-	if (job->next_out)
-		job->next_out->link_out = &job->next_out;
-	w->out = job;
-}
-
-static void out_remove(struct workers *w, struct job *job)
-{
-	w->running--;
-	*job->link_out = job->next_out;
-	if (job->next_out)
-		job->next_out->link_out = job->link_out;
-}
-
 static void *worker_main(void *user)
 {
 	struct job *job = user;
@@ -118,7 +95,7 @@ static void *worker_main(void *user)
 
 	job->result = job->fn(job->user);
 	pthread_mutex_lock(&w->lock);
-	out_remove(w, job);
+	w->running--;
 	closed = w->closed;
 	last = closed && !w->running;
 	if (!closed) {
@@ -181,12 +158,12 @@ int work_start(struct plugin *p, kith_work_fn fn, kith_done_fn done, void *user)
 	if (job->library)
 		library_hold(job->library);
 	pthread_mutex_lock(&w->lock);
-	out_add(w, job);
+	w->running++;
 	pthread_mutex_unlock(&w->lock);
 	r = worker_thread(job);
 	if (r < 0) {
 		pthread_mutex_lock(&w->lock);
-		out_remove(w, job);
+		w->running--;
 		pthread_mutex_unlock(&w->lock);
 		library_release(job->library);
 		free(job);
@@ -222,10 +199,8 @@ void work_fini(struct host *h)
 	pthread_mutex_lock(&w->lock);
 	w->closed = true;
 	last = !w->running;
-	if (!last) {
+	if (!last)
 		log_notice("%u calls that hang are left behind", w->running);
-		left_behind = w;
-	}
 	pthread_mutex_unlock(&w->lock);
 	loop_remove(h->parts.loop, w->wake);
 	h->workers = NULL;
