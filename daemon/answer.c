@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/places.h"
+
 const char *answer_host_name(const struct conf *conf)
 {
 	static char name[256];
@@ -50,8 +52,8 @@ static int answer_plugin(size_t index, struct control_plugin *ret_plugin, void *
 static void answer_status(struct control_status *ret_status, void *user)
 {
 	struct daemon *d = user;
-	struct control_status s = { .version = PACKAGE_VERSION, .host = answer_host_name(d->conf), .started = d->started, .journal = d->journal, .state_dir = d->options.state_dir,
-		                    .interval = d->conf->interval };
+	struct control_status s = { .version = PACKAGE_VERSION, .host = answer_host_name(d->conf), .started = d->started, .journal = d->journal,
+		                    .state_dir = d->options.state_dir, .interval = d->conf->interval };
 	int64_t up = loop_now(d->loop) - d->started;
 	struct rusage usage;
 	struct timespec cpu;
@@ -110,7 +112,7 @@ static int answer_run(const struct control_run *run, void **ret_process, void *u
 	struct answer_process *p;
 	int r;
 
-	r = kept_program(run->program, path);
+	r = places_program(run->program, path);
 	if (r < 0)
 		return r;
 	p = calloc(1, sizeof(*p));

@@ -134,8 +134,6 @@ int notified_names(struct promises *p, const struct conf *conf);
 int kept_start(struct daemon *d);
 void kept_stop(struct daemon *d);
 void kept_configure(struct daemon *d, const struct conf *before); /* d->conf is another one now */
-/* A program beside kithd itself (a build folder, an sbin), or where it was to be installed: into `path`, of PATH_MAX bytes. -errno: it cannot be run */
-int kept_program(const char *name, char *path);
 
 /* facts.c: what promises may ask about the host */
 void host_facts_read(struct host_facts *f, const struct conf *conf);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/places.h"
 #include "host/flusher.h"
 
 #define FOLD_TIMEOUT (600 * NS_PER_S)
@@ -28,24 +29,6 @@ static int flush_cb(int fd, void *user)
 }
 
 /* ---- kith-fold -------------------------------------------------------------------------------------------------------- */
-
-int kept_program(const char *name, char *path)
-{
-	char self[PATH_MAX - 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	if (slash) {
-		slash[1] = '\0';
-		snprintf(path, PATH_MAX, "%s%s", self, name);
-		if (access(path, X_OK) == 0)
-			return 0;
-	}
-	snprintf(path, PATH_MAX, "%s/%s", KITH_SBINDIR, name);
-	return access(path, X_OK) < 0 ? -errno : 0;
-}
 
 /* What it said goes to the log, a line each */
 static void fold_says(const struct child_output *output, enum log_level level)
@@ -78,7 +61,7 @@ static void fold_start(struct daemon *d)
 	char program[PATH_MAX], step[32], keep[32];
 	const char *argv[16] = { program, "--state-dir", d->options.state_dir, "--step", step, "--archives", c->archives, "--keep", keep };
 	struct child_request request = { .argv = argv, .timeout = FOLD_TIMEOUT, .ended = fold_ended, .keep = FOLD_SAYS, .user = d };
-	int r = kept_program("kith-fold", program);
+	int r = places_program("kith-fold", program);
 
 	snprintf(step, sizeof(step), "%llds", (long long)(c->step / NS_PER_S));
 	snprintf(keep, sizeof(keep), "%llds", (long long)(c->keep / NS_PER_S));

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/places.h"
+
 static const struct option options_long[] = {
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "config", required_argument, NULL, 'c' },
@@ -59,17 +61,22 @@ static int options_add(const char **dirs, size_t *n, const char *dir, const char
 	return 0;
 }
 
-/* An own copy until options_free; memory that is short at the very start ends it. */
-static const char *join(struct options *o, const char *a, const char *b)
+/* Until options_free; memory that is short at the very start ends it. */
+static const char *own(struct options *o, char *text)
 {
-	char *text = NULL;
-
-	if (o->n_owned >= OPTION_OWNED_MAX || asprintf(&text, "%s%s", a, b) < 0) {
+	if (o->n_owned >= OPTION_OWNED_MAX || !text) {
 		fprintf(stderr, "kithd: no memory\n");
 		exit(1);
 	}
 	o->owned[o->n_owned++] = text;
 	return text;
+}
+
+static const char *join(struct options *o, const char *a, const char *b)
+{
+	char *text = NULL;
+
+	return own(o, asprintf(&text, "%s%s", a, b) < 0 ? NULL : text);
 }
 
 void options_free(struct options *o)
@@ -97,27 +104,23 @@ static const char *beside_program(struct options *o, const char *folder)
 	return access(found, R_OK) == 0 ? found : NULL;
 }
 
-static const char *user_dir(struct options *o, const char *variable, const char *below_home, const char *fallback)
+static const char *user_run_dir(struct options *o)
 {
-	const char *base = getenv(variable), *home = getenv("HOME");
+	const char *base = getenv("XDG_RUNTIME_DIR");
+	char fallback[64];
 
 	if (base && *base == '/')
 		return join(o, base, "/kith");
-	if (below_home && home && *home == '/')
-		return join(o, join(o, home, below_home), "/kith");
-	return join(o, fallback, below_home ? "/state" : "");
+	snprintf(fallback, sizeof(fallback), "/tmp/kith-%u", (unsigned)geteuid());
+	return join(o, fallback, "");
 }
 
 static void options_defaults(struct options *o)
 {
-	char fallback[64];
-	bool root = geteuid() == 0;
-
-	snprintf(fallback, sizeof(fallback), "/tmp/kith-%u", (unsigned)geteuid());
 	if (!o->run_dir)
-		o->run_dir = root ? "/run/kith" : user_dir(o, "XDG_RUNTIME_DIR", NULL, fallback);
+		o->run_dir = geteuid() == 0 ? "/run/kith" : user_run_dir(o);
 	if (!o->state_dir)
-		o->state_dir = root ? KITH_STATEDIR : user_dir(o, "XDG_STATE_HOME", "/.local/state", fallback);
+		o->state_dir = own(o, places_state());
 	if (!o->config)
 		o->config = KITH_SYSCONFDIR "/kith.conf";
 	if (!o->n_plugin_dirs) {

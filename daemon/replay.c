@@ -68,20 +68,6 @@ struct replay {
 
 /* ---- frames ------------------------------------------------------------------------------------------------------ */
 
-static void say(const Control__Answer *answer)
-{
-	size_t size = control__answer__get_packed_size(answer);
-	uint8_t header[FRAME_HEADER], *packed = malloc(size ? size : 1);
-
-	if (!packed)
-		return;
-	control__answer__pack(answer, packed);
-	frame_put_length(header, size);
-	fwrite(header, sizeof(header), 1, stdout);
-	fwrite(packed, size, 1, stdout);
-	free(packed);
-}
-
 /* NULL: no more of them, or *ret_error */
 static Control__Answer *hear(int *ret_error)
 {
@@ -263,7 +249,7 @@ static void on_transition(const struct kith_transition *from, void *user)
 	t.because = (char *)(uintptr_t)from->because;
 	answer.is_case = CONTROL__ANSWER__IS_TRANSITION;
 	answer.transition = &t;
-	say(&answer);
+	frame_write(stdout, &answer);
 }
 
 static void on_arm(int64_t at, void *user)
@@ -337,7 +323,7 @@ static void say_span(const struct replay *r)
 	span.samples = r->n;
 	answer.is_case = CONTROL__ANSWER__IS_REPLAY_SPAN;
 	answer.replay_span = &span;
-	say(&answer);
+	frame_write(stdout, &answer);
 }
 
 static void say_promise(struct replay *r, const struct promise_info *info)
@@ -363,7 +349,7 @@ static void say_promise(struct replay *r, const struct promise_info *info)
 	one.unknown = t->lasted[KITH_UNKNOWN];
 	answer.is_case = CONTROL__ANSWER__IS_REPLAY_PROMISE;
 	answer.replay_promise = &one;
-	say(&answer);
+	frame_write(stdout, &answer);
 }
 
 static int load(struct replay *r, struct faults *faults)
@@ -418,7 +404,7 @@ static int replay(struct replay *r, struct faults *faults)
 		say_promise(r, &info);
 	answer.is_case = CONTROL__ANSWER__IS_END;
 	answer.end = &end;
-	say(&answer);
+	frame_write(stdout, &answer);
 	return r->failed ? -ENOMEM : 0;
 }
 
@@ -454,7 +440,8 @@ static void replay_free(struct replay *r)
 	free(r->events);
 }
 
-int replay_run(struct daemon *d)
+/* `work` with a model of its own: exit status */
+static int run(struct daemon *d, int (*work)(struct replay *r, struct faults *faults), bool warnings)
 {
 	struct replay r = { .d = d };
 	struct faults faults = { 0 };
@@ -463,8 +450,9 @@ int replay_run(struct daemon *d)
 	log_set_level(LOG_LEVEL_ERR);
 	if (model_new(&d->model) < 0)
 		return 1;
-	err = replay(&r, &faults);
-	test_print_faults(&faults);
+	err = work(&r, &faults);
+	if (warnings || faults.n_errors)
+		test_print_faults(&faults);
 	if (err < 0 && !faults.n_errors)
 		fprintf(stderr, "kithd: the past cannot be replayed: %s\n", strerror(-err));
 	err = err < 0 || faults.n_errors || fflush(stdout) != 0;
@@ -475,6 +463,11 @@ int replay_run(struct daemon *d)
 	return err;
 }
 
+int replay_run(struct daemon *d)
+{
+	return run(d, replay, true);
+}
+
 static void print_family(const char *family, void *user)
 {
 	(void)user;
@@ -482,28 +475,20 @@ static void print_family(const char *family, void *user)
 }
 
 /* Which samples are needed at all */
-int replay_families(struct daemon *d)
+static int families(struct replay *r, struct faults *faults)
 {
-	struct replay r = { .d = d, .now = clock_wall() };
-	struct faults faults = { 0 };
 	int err;
 
-	log_set_level(LOG_LEVEL_ERR);
-	if (model_new(&d->model) < 0)
-		return 1;
-	model_set_now(d->model, r.now);
-	err = load(&r, &faults);
-	/* Nothing is known of any yet: warnings are for when there is. */
-	if (faults.n_errors)
-		test_print_faults(&faults);
-	if (err < 0 && !faults.n_errors)
-		fprintf(stderr, "kithd: the promises cannot be read: %s\n", strerror(-err));
-	if (err == 0 && !faults.n_errors)
-		promises_families(d->promises, print_family, NULL);
-	err = err < 0 || faults.n_errors || fflush(stdout) != 0;
-	faults_free(&faults);
-	replay_free(&r);
-	conf_free(d->conf);
-	host_facts_free(&d->facts);
+	r->now = clock_wall();
+	model_set_now(r->d->model, r->now);
+	err = load(r, faults);
+	if (err == 0 && !faults->n_errors)
+		promises_families(r->d->promises, print_family, NULL);
 	return err;
+}
+
+int replay_families(struct daemon *d)
+{
+	/* Nothing is known of any yet: warnings are for when there is. */
+	return run(d, families, false);
 }

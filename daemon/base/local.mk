@@ -6,4 +6,5 @@ libkith_a_SOURCES += \
 	daemon/base/fault.c daemon/base/fault.h \
 	daemon/base/log.c daemon/base/log.h \
 	daemon/base/names.c daemon/base/names.h \
+	daemon/base/places.c daemon/base/places.h \
 	daemon/base/units.c daemon/base/units.h

@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/places.h"
 #include "cli/cli.h"
 #include "cli/command_options.h"
-#include "cli/program.h"
 
 #define CHECK_FILE_MAX (1024u * 1024)
 
@@ -210,7 +210,7 @@ static int check_by_program(struct cli *cli)
 	int ends[2] = { -1, -1 }, status = 0;
 	pid_t pid;
 
-	if (!program_find("kithd", path)) {
+	if (places_program("kithd", path) < 0) {
 		cli_fail("kithd does not answer, and its program was not found either: is kith installed whole?");
 		return CLI_UNREACHABLE;
 	}

@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/places.h"
 #include "cli/cli.h"
 #include "cli/command_options.h"
 #include "cli/history.h"
-#include "cli/program.h"
 
 #define OPTIONS_MAX 16
 #define DAY (24 * 3600 * NS_PER_S)
@@ -28,24 +28,6 @@ static void on_status(const Control__Answer *answer, void *user)
 
 	if (answer->is_case == CONTROL__ANSWER__IS_STATUS && !e->state && *answer->status->state_dir)
 		e->state = strdup(answer->status->state_dir);
-}
-
-/* Of root's kithd, or of a user's own, as kithd chooses it */
-static char *state_default(void)
-{
-	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char *state = NULL;
-	int n;
-
-	if (geteuid() == 0)
-		return strdup(KITH_STATEDIR);
-	if (xdg && *xdg == '/')
-		n = asprintf(&state, "%s/kith", xdg);
-	else if (home && *home == '/')
-		n = asprintf(&state, "%s/.local/state/kith", home);
-	else
-		n = asprintf(&state, "/tmp/kith-%u/state", (unsigned)geteuid());
-	return n < 0 ? NULL : state;
 }
 
 /* kithd's own word for where it keeps things, or the option, or the usual place */
@@ -71,7 +53,7 @@ static int find_state(struct export *e)
 		cli_fail("%s", buf_text(&why));
 	buf_free(&why);
 	if (r == CLI_YES && !e->state)
-		e->state = state_default();
+		e->state = places_state();
 	return r == CLI_YES && !e->state ? CLI_UNREACHABLE : r;
 }
 
@@ -90,7 +72,7 @@ static int run_fold(struct export *e, const char *to, char **patterns, size_t n)
 
 	if (!argv)
 		return CLI_UNREACHABLE;
-	if (!program_find("kith-fold", path)) {
+	if (places_program("kith-fold", path) < 0) {
 		cli_fail("the program kith-fold was not found: is kith installed whole?");
 		free(argv);
 		return CLI_UNREACHABLE;

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/places.h"
 #include "cli/cli.h"
 #include "cli/command_options.h"
-#include "cli/program.h"
 #include "cli/replay_past.h"
 
 #define WARM_UP (24 * 3600 * NS_PER_S)
@@ -73,7 +73,7 @@ static int program_run(const struct replay *r, const char *what, const char *arg
 	int status = 0;
 	pid_t pid;
 
-	if (!program_find("kithd", path)) {
+	if (places_program("kithd", path) < 0) {
 		cli_fail("the program kithd was not found: is kith installed whole?");
 		return CLI_UNREACHABLE;
 	}

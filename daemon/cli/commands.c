@@ -104,9 +104,9 @@ const struct cli_command cli_commands[] = {
 	  "there is nothing to draw.",
 	  graph_options, 1, MANY, cmd_graph },
 	{ "export", "csv [PATTERN…] | rrd FOLDER [PATTERN…]", "The past of series, for other programs",
-	  "csv: to standard output, all that is known, or what --since, --until and --step say (with a step:\n"
-	  "of the last day). rrd: RRD files with all that is known, into a folder that is new or empty; for whoever may read the state directory. Without a\n"
-	  "running kithd both read the state directory. Exit status 1: nothing matched.",
+	  "csv: to standard output, all that is known, or what --since, --until and --step say (with a step: of the\n"
+	  "last day). rrd: RRD files with all that is known, into a folder that is new or empty; for whoever may\n"
+	  "read the state directory. Without a running kithd both read it. Exit status 1: nothing matched.",
 	  export_options, 1, MANY, cmd_export },
 	{ "watch", "[PATTERN…]", "Samples, records and transitions, as they come",
 	  "A pattern names series as for get, or promises (room.*, room.disk). Several kinds may be asked for.\n"

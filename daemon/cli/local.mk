@@ -29,7 +29,6 @@ kith_SOURCES = \
 	daemon/cli/replay_past.c daemon/cli/replay_past.h \
 	daemon/cli/out.c daemon/cli/out.h \
 	daemon/cli/past.c daemon/cli/past.h \
-	daemon/cli/program.c daemon/cli/program.h \
 	daemon/cli/signals.c daemon/cli/signals.h \
 	daemon/cli/status.h \
 	daemon/cli/when.c daemon/cli/when.h \

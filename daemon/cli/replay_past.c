@@ -131,21 +131,10 @@ static void on_point(const struct history_series *s, const struct history_point 
 static void say(struct tracks *all, Control__Answer__IsCase is, ProtobufCMessage *message)
 {
 	Control__Answer answer = CONTROL__ANSWER__INIT;
-	uint8_t header[FRAME_HEADER], *packed;
-	size_t size;
 
 	answer.is_case = is;
 	answer.end = (void *)message; /* all have a pointer at the same place */
-	size = control__answer__get_packed_size(&answer);
-	packed = malloc(size ? size : 1);
-	if (!packed) {
-		all->failed = true;
-		return;
-	}
-	control__answer__pack(&answer, packed);
-	frame_put_length(header, size);
-	all->failed |= fwrite(header, sizeof(header), 1, all->to) != 1 || fwrite(packed, size, 1, all->to) != 1;
-	free(packed);
+	all->failed |= !frame_write(all->to, &answer);
 }
 
 static void say_points(struct tracks *all, const struct track *t, uint32_t metric)

@@ -5,8 +5,12 @@
 #ifndef KITH_CONTROL_FRAME_H
 #define KITH_CONTROL_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+
+#include "control/control.pb-c.h"
 
 #define FRAME_HEADER 4u
 #define FRAME_REQUEST_MAX 65536u  /* bytes of a request; a longer one closes the connection */
@@ -30,5 +34,8 @@ static inline size_t frame_length(const uint8_t *at)
 {
 	return (size_t)at[0] | (size_t)at[1] << 8 | (size_t)at[2] << 16 | (size_t)at[3] << 24;
 }
+
+/* To a file of one's own. False: it cannot be written, or there is no memory */
+bool frame_write(FILE *to, const Control__Answer *answer);
 
 #endif

@@ -13,7 +13,7 @@ daemon/control/control.pb-c.h: daemon/control/control.pb-c.c
 libkith_a_SOURCES += \
 	daemon/control/answer.c \
 	daemon/control/control.c daemon/control/control.h \
-	daemon/control/frame.h \
+	daemon/control/frame.c daemon/control/frame.h \
 	daemon/control/pattern.c daemon/control/pattern.h \
 	daemon/control/peer.c \
 	daemon/control/queue.c daemon/control/queue.h \
@@ -28,8 +28,8 @@ nodist_libkith_a_SOURCES += $(CONTROL_GENERATED)
 # No libev, no model: what kith may use.
 noinst_LIBRARIES += libkithclient.a
 libkithclient_a_SOURCES = \
-	daemon/base/buf.c daemon/base/clock.c daemon/base/fault.c daemon/base/log.c daemon/base/names.c daemon/base/units.c \
-	daemon/control/client.c daemon/control/client.h
+	daemon/base/buf.c daemon/base/clock.c daemon/base/fault.c daemon/base/log.c daemon/base/names.c daemon/base/places.c \
+	daemon/base/units.c daemon/control/client.c daemon/control/client.h daemon/control/frame.c
 nodist_libkithclient_a_SOURCES = $(CONTROL_GENERATED)
 libkithclient_a_CPPFLAGS = $(AM_CPPFLAGS)
 libkithclient_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)

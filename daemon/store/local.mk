@@ -44,11 +44,14 @@ TESTS += tests/fuzz/fuzz_history
 endif
 EXTRA_DIST += tests/fuzz/history
 
-check_PROGRAMS += tests/unit/test_journal
-TESTS += tests/unit/test_journal
-tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
+check_PROGRAMS += tests/unit/test_journal tests/unit/test_journal_disk
+TESTS += tests/unit/test_journal tests/unit/test_journal_disk
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c tests/unit/journal_fixture.h
 tests_unit_test_journal_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_journal_LDADD = $(TEST_LIBS)
+tests_unit_test_journal_disk_SOURCES = tests/unit/test_journal_disk.c tests/unit/journal_fixture.h
+tests_unit_test_journal_disk_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_journal_disk_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/test_records
 TESTS += tests/unit/test_records

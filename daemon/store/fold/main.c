@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/places.h"
 #include "store/fold/answer.h"
 #include "store/fold/export.h"
 #include "store/fold/fold.h"
@@ -176,9 +176,7 @@ static int export(const struct options *o, char **patterns, int n)
 /* The record store, by the program that knows it. 0: all is well, or there is none */
 static int verify_records(const struct options *o)
 {
-	char path[PATH_MAX], self[PATH_MAX - 32];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash, *records = NULL;
+	char path[PATH_MAX], *records = NULL;
 	int status = 0;
 	pid_t pid;
 
@@ -189,13 +187,7 @@ static int verify_records(const struct options *o)
 		return 0;
 	}
 	free(records);
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	if (slash)
-		slash[1] = '\0';
-	snprintf(path, sizeof(path), "%skith-log", self);
-	if (!slash || access(path, X_OK) < 0)
-		snprintf(path, sizeof(path), "%s/kith-log", KITH_SBINDIR);
+	places_program("kith-log", path);
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {

@@ -114,7 +114,7 @@ int past_series_get(struct past *p, const char *family, const char *instance, co
 		return r;
 	s->stale_after = stale_after;
 	s->flags = m->flags;
-	s->hold = m->flags & 1u /* KITH_METRIC_EVENT */ || stale_after <= 0 ? RESAMPLE_FOREVER : stale_after;
+	s->hold = m->flags & KITH_METRIC_EVENT || stale_after <= 0 ? RESAMPLE_FOREVER : stale_after;
 	s->resample.hold = s->hold;
 	if (!described(s, m)) {
 		if (s->kind != m->kind) {
