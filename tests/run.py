@@ -25,8 +25,8 @@ SANITIZER = re.compile(r"(ERROR: (Address|Leak)Sanitizer|runtime error:)")
 
 # valgrind and the count of allocations want kithd as it is shipped; loading and unloading is to be seen both ways.
 PLAIN_ONLY = ["tests/host/test_valgrind.py", "tests/kernel/test_idle.py"]
-# It counts wake-ups with everything loaded, and what other tests do to the machine is something to hear.
-ALONE = ["tests/kernel/test_idle.py"]
+# One counts wake-ups with everything loaded, and what other tests do to the machine is something to hear; one is a load that others would wait for.
+ALONE = ["tests/kernel/test_idle.py", "tests/host/test_store_kill.py"]
 PLAIN_TOO = ["tests/unit/test_journal", "tests/host/test_store_kill.py", "tests/host/test_third_party.py", "tests/unit/test_promises_random"]
 
 

@@ -228,7 +228,7 @@ static int restore_all(struct journal *j)
 		r = segment_read(j->folder, j->files[k].number, &s);
 		if (r == -ENOMEM)
 			break;
-		if (r < 0 && !j->files[k].bytes) {
+		if (r == -ENODATA) {
 			/* It was about to be begun. */
 			if (io_unlink(j, j->files[k].number) == 0)
 				files_remove(j, k);

@@ -165,7 +165,7 @@ int segment_read(int folder, uint64_t number, struct segment *ret_segment)
 	if (fstat(fd, &st) < 0)
 		r = -errno;
 	else
-		r = !S_ISREG(st.st_mode) ? -EBADMSG : st.st_size > (off_t)SEGMENT_MAX ? -EFBIG : 0;
+		r = !S_ISREG(st.st_mode) ? -EBADMSG : !st.st_size ? -ENODATA : st.st_size > (off_t)SEGMENT_MAX ? -EFBIG : 0;
 	if (r == 0)
 		r = read_all(fd, (size_t)st.st_size, &data, &length);
 	close(fd);

@@ -44,7 +44,7 @@ void segment_put_seal(uint64_t number, uint64_t length, uint8_t ret_bytes[SEGMEN
 int segment_head_read(const void *bytes, size_t length, struct segment_head *ret_head);
 /* Takes a file's bytes apart. -EBADMSG: its head is none of ours; -ENOMEM. The frames up to the first that is bad are taken. */
 int segment_parse(const void *file, size_t length, struct segment *ret_segment);
-/* Of a file in a folder. -ENOENT and the like, too */
+/* Of a file in a folder. -ENODATA: it is empty, as one that is about to begin; -ENOENT and the like, too */
 int segment_read(int folder, uint64_t number, struct segment *ret_segment);
 void segment_free(struct segment *s);
 

@@ -41,6 +41,19 @@ with suite.check("all is well"):
     out = run(state, "--verify")
     assert out == "6 segments with 360 samples, 2 RRD files: 0 faults, 0 repaired\n", out
 
+with suite.check("one that is about to begin is empty: no fault, nothing to fold; another that is empty is one"):
+    begun = os.path.join(j.folder, "%016x.seg" % 7)
+    open(begun, "w").close()
+    out = run(state, "--verify")
+    assert out == "7 segments with 360 samples, 2 RRD files: 0 faults, 0 repaired\n", out
+    before = dumps(state)
+    fold(state)
+    assert j.folded() == 6 and dumps(state) == before
+    open(os.path.join(j.folder, "%016x.seg" % 8), "w").close()
+    assert "0007.seg: it is empty" in run(state, "--verify", check=1)
+    os.remove(begun)
+    os.remove(os.path.join(j.folder, "%016x.seg" % 8))
+
 with suite.check("what is wrong is said, with its place; what can be repaired is"):
     seg = [os.path.join(j.folder, "%016x.seg" % n) for n in range(1, 7)]
     with open(seg[0], "ab") as f:

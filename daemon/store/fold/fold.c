@@ -159,7 +159,9 @@ static int take(struct fold *f, uint64_t number, bool last)
 
 	if (r == -ENOENT)
 		return 0;
-	if (r == -EBADMSG || r == -EFBIG) {
+	if (r == -ENODATA && last)
+		return 1;
+	if (r == -EBADMSG || r == -EFBIG || r == -ENODATA) {
 		log_warning(SEGMENT_NAME " is no segment, and left out", (unsigned long long)number);
 		f->bad = true;
 		return 0;
