@@ -177,6 +177,21 @@ with suite.check("archives: the finest there is for each time"):
     assert T0 % 3600 == 400
     assert [(p[0] // S - T0, round(p[1], 6)) for p in a.spans["df:/:free"]][1:4] == [(6800, 499.5), (10400, 859.5), (14000, 1219.5)], a.spans
 
+with suite.check("a row that ends as the time begins is of what was before; of samples that begin right after it, each is told once"):
+    times = [p[0] // S for p in history(state, ["df:/:free"], end - 300, end - 10).spans["df:/:free"]]
+    assert times == list(range(end - 290, end - 9, 10)), times
+    # The segments that have samples of that row ended before it, and are not read.
+    more = Journal(state, 31)
+    for begin, metric, at in ((end - 9, "free", end - 8), (end - 1, "reads", end - 0.5), (end - 0.4, "free", end + 0.0001)):
+        more.turn(begin)
+        more.put(DF, "/", metric, at, 7)
+    more.put(DF, "/", "free", end + 20, 7)
+    more.put(DF, "/", "free", end + 60, 7)
+    more.write()
+    fold(state, "--archives", "10s:10min,1min:1h,10min:2d")
+    a = history(state, ["df:/:free"], end, end + 1)
+    assert [(p[0], p[1], p[4]) for p in a.spans["df:/:free"]] == [(round((end + 0.0001) * S), 7.0, 2)], a.spans
+
 with suite.check("instances that ended long ago are found by their files"):
     assert history(state, ["df:*:free"], T0, end).spans
     assert history(state, ["df:/nowhere:free"], T0, end).unmatched == ["df:/nowhere:free"]

@@ -206,7 +206,7 @@ class Life:
         told = [(x["name"], x["time"], x["value"]) for x in json.loads(p.stdout) if x["value"] is not None]
         keys = [x[:2] for x in told]
         twice = sorted({x for x in keys if keys.count(x) > 1})
-        assert not twice, "told twice: %s; on the disk: %s" % ([x for x in told if x[:2] in twice[:1]], [
+        assert not twice, "since %d told twice: %s; on the disk: %s" % (begin % 60, [x for x in told if x[:2] in twice[:1]], [
             (n, x) for n, s in self.copies.read.items() for x in s.samples if (x[0], stamp(x[1])) in twice[:1]])
         wanted = [(name, stamp(t), value) for name, t, value in self.copies.samples(there, NAMES) if t > begin * 1000 * MS]
         found = {x[:2]: x[2] for x in told}
@@ -215,7 +215,7 @@ class Life:
             x for x in told if x[0] == missing[0][0] and abs(found_ms(x[1]) - found_ms(missing[0][1])) < 500])
         if self.large:
             surplus = {x for x in keys if found_ms(x[1]) < (at - 0.1) * 1000} - {x[:2] for x in wanted}
-            assert not surplus, sorted(surplus)[:5]
+            assert not surplus, "since %s: %s" % (stamp(begin * 10 ** 9), sorted(surplus)[:5])
         self.told += len(wanted)
 
     def end(self):

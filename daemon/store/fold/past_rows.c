@@ -129,8 +129,9 @@ static int put_row(struct gather *g, int64_t end, int64_t row, double value, dou
 		return 0;
 	least = isfinite(least) ? least : value;
 	most = isfinite(most) ? most : value;
+	/* One that ends as the time begins is of what was before. */
 	if (!step)
-		return end >= g->past->config.from && end <= g->past->config.to ? tell(g, end, row, value, least, most) : 0;
+		return end > g->past->config.from && end <= g->past->config.to ? tell(g, end, row, value, least, most) : 0;
 	while (r == 0 && from < end) {
 		int64_t to = step_up(from + 1, step);
 
@@ -229,7 +230,7 @@ static int read_file(struct gather *g, const struct rrd_file *f, unsigned source
 		edges[k + 1] = reach < edges[k] ? reach : edges[k];
 	}
 	for (size_t k = n; r == 0 && k-- > 0;) {
-		int64_t begin = from - (step ? step : 1);
+		int64_t begin = from - step;
 
 		r = read_archive(g, f, &list[k], source, edges[k + 1] > begin ? edges[k + 1] : begin, edges[k]);
 	}
