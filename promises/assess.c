@@ -174,10 +174,10 @@ void promise_set(struct promise *pr, enum kith_assessment to, int64_t time, cons
 	if (from == to)
 		return;
 	if (to == KITH_BROKEN && pr->definite != KITH_BROKEN)
-		pr->mending = false;
+		pr->mending = 0;
 	if (to == KITH_KEPT) {
 		pr->repaired = pr->definite == KITH_BROKEN && pr->mending;
-		pr->mending = false;
+		pr->mending = 0;
 		if (pr->repaired)
 			t.flags = KITH_TRANSITION_REPAIRED;
 	}

@@ -159,7 +159,8 @@ struct promise {
 	enum kith_assessment definite; /* the last that was not unknown; unknown: none */
 	uint8_t truth;        /* of the body, now */
 	uint8_t ground;       /* what was decided last, by promise_ground() */
-	bool repaired, mending; /* mending: an action on broken was started since it broke */
+	bool repaired;
+	unsigned mending; /* actions on broken that were started since it broke */
 	bool assessed;        /* once at least */
 	bool assessed_blocked; /* while `blocked` */
 	struct promise *blocked; /* broken, or blocked itself: this one depends on it and is unknown; NULL: none */

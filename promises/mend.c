@@ -199,7 +199,7 @@ int action_begin(struct promise *pr, struct action_state *s, enum kith_assessmen
 	queue_started(pr->engine, time);
 	pr->started++;
 	if (s->action->when == KITH_BROKEN)
-		pr->mending = true;
+		pr->mending++;
 	return 0;
 }
 
@@ -303,6 +303,12 @@ static bool done_words(struct buf *b, const char *program, int status, bool time
 	return !timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* As a shell has it: 127 there is no such program or user, 126 it may not be run. Such a one has mended nothing. */
+static bool never_ran(const struct promise_result *result)
+{
+	return WIFEXITED(result->status) && (WEXITSTATUS(result->status) == 127 || WEXITSTATUS(result->status) == 126);
+}
+
 static void run_done(struct promise *pr, struct action_state *s, const struct promise_result *result, const char *output, bool well,
                      int64_t now)
 {
@@ -313,6 +319,8 @@ static void run_done(struct promise *pr, struct action_state *s, const struct pr
 	free(s->last_output);
 	s->last_output = *output ? strndup(output, strcspn(output, "\n")) : NULL;
 	pr->n_running--;
+	if (s->action->when == KITH_BROKEN && pr->mending && never_ran(result))
+		pr->mending--;
 	if (!well) {
 		s->failures++;
 		pr->failures++;

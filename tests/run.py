@@ -79,12 +79,12 @@ def count(result, status):
         result.why = "a sanitizer complained"
 
 
-def run_one(name, source, build, label=""):
+def run_one(name, source, build, plain, label=""):
     result = Result(name + label)
     path = os.path.join(build, name)
     if not os.path.exists(path):
         path = os.path.join(source, name)
-    env = dict(os.environ, srcdir=source, builddir=build, top_srcdir=source, top_builddir=build)
+    env = dict(os.environ, srcdir=source, builddir=build, top_srcdir=source, top_builddir=build, plain_builddir=plain or build)
     start = time.monotonic()
     try:
         result.output, status = run_process(path, build, env)
@@ -135,22 +135,25 @@ def main():
     parser.add_argument("--build", required=True, type=os.path.abspath)
     parser.add_argument("--source", required=True, type=os.path.abspath)
     parser.add_argument("--plain", type=os.path.abspath, help="a build without sanitizers")
+    parser.add_argument("--full", action="store_true", help="at the scale that kith promises to stand")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
+    if args.full:
+        os.environ["KITH_FULL"] = "1"
     names = [n for n in tests_of(args.build) if not args.names or any(want in n for want in args.names)]
     if not names:
         print("no test of that name\n0 passed, 1 failed")
         return 1
-    # The long ones first, so that the two at a time end together.
+    # The long ones first, so that those at a time end together; most of them wait more than they work.
     names.sort(key=lambda n: not (n.endswith(".py")))
     runs = [(n, args.build, "") for n in names if not (args.plain and n in PLAIN_ONLY)]
     if args.plain:
         runs = [(n, args.plain, " (plain)") for n in names if n in PLAIN_ONLY + PLAIN_TOO] + runs
     expected = expected_skips(args.source)
     results = []
-    for alone, workers in ((True, 1), (False, max(2, os.cpu_count() or 1))):
+    for alone, workers in ((True, 1), (False, 1 + max(2, os.cpu_count() or 1))):
         with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
-            futures = [pool.submit(run_one, n, args.source, build, label) for n, build, label in runs if (n in ALONE) == alone]
+            futures = [pool.submit(run_one, n, args.source, build, args.plain, label) for n, build, label in runs if (n in ALONE) == alone]
             for future in concurrent.futures.as_completed(futures):
                 result = future.result()
                 report(result, expected)

@@ -113,7 +113,9 @@ static void refuse(struct control *c, int fd)
 	control_frame(c, &answer);
 	socket_send(fd, c->frame, c->frame_size, &sent);
 	close(fd);
-	log_info("control: a client was refused: %zu are connected", c->n_peers);
+	if (!c->full_told)
+		log_info("control: clients are refused: %zu are connected", c->n_peers);
+	c->full_told = true;
 }
 
 static void accept_cb(int fd, unsigned events, void *user)
@@ -133,9 +135,12 @@ static void accept_cb(int fd, unsigned events, void *user)
 			}
 			return;
 		}
-		if (c->n_peers >= c->max_clients)
+		if (c->n_peers >= c->max_clients) {
 			refuse(c, client);
-		else if (control_adopt(c, client) < 0)
+			continue;
+		}
+		c->full_told = false;
+		if (control_adopt(c, client) < 0)
 			log_warning("control: a client was not taken: out of memory");
 	}
 }

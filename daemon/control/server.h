@@ -64,6 +64,7 @@ struct control {
 	size_t n_peers, n_relays;
 	struct model_observer observer;
 	uint64_t n_cut_off, n_refused, n_garbage;
+	bool full_told; /* since a client was taken last */
 	/* The frame made last. A sample's is used again for the next peer that watches it. */
 	const struct series *framed;
 	double framed_value;

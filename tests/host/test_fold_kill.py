@@ -9,9 +9,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from foldtest import COUNTER, EVENT, FOLD, GAUGE, STATE, T0, Family, Journal, dumps, fold  # noqa: E402
-from kithtest import Suite, environment  # noqa: E402
+from kithtest import Suite, environment, scale  # noqa: E402
 
-KILLS = 300
+KILLS = scale(300, 100)
 SEGMENTS = 60
 suite = Suite()
 A = Family("a", [("free", "B", GAUGE, 0, []), ("reads", "1", COUNTER, 0, []), ("state", "1", STATE, 0, ["down", "up"])])

@@ -13,13 +13,13 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import BUILD, KITH, Skip, Suite, environment, wait_for, write_file  # noqa: E402
+from kithtest import BUILD, KITH, Skip, Suite, environment, scale, wait_for, write_file  # noqa: E402
 
 FEED = os.path.join(BUILD, "tests", "host", "records_feed")
 KITH_LOG = os.path.join(BUILD, "kith-log")
 BASE = 1790000000
 PRIORITIES = ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"]
-KILLS = int(os.environ.get("KITH_KILLS", "40"))
+KILLS = int(os.environ.get("KITH_KILLS") or scale(40, 15))
 suite = Suite()
 
 

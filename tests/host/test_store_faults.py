@@ -121,7 +121,7 @@ with suite.check("a read-only disk at the start: promises are assessed, and it i
 with suite.check("bytes turned in segments, .state, .family, folded and records, while it runs and over a restart"), on_tmpfs("32m", records=5) as d:
     d.wait_promise("a.low", "kept")
     rrd, journal, records = (os.path.join(d.state, x) for x in ("rrd", "journal", "records"))
-    wait_for("RRD files", lambda: os.path.exists(os.path.join(rrd, "level", "0.rrd")), alive=d)
+    wait_for("a fold to be done", lambda: os.path.exists(os.path.join(rrd, ".state")), alive=d)
     for restart in (False, True, False, True):
         if restart:
             d.stop()

@@ -15,12 +15,12 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from foldtest import FOLD, dumps, fold  # noqa: E402
-from kithtest import BUILD, KITH, PLUGINS, TEST_PLUGINS, Suite, environment, install, sanitized, wait_for, write_file  # noqa: E402
+from kithtest import BUILD, KITH, PLUGINS, TEST_PLUGINS, Suite, environment, install, sanitized, scale, wait_for, write_file  # noqa: E402
 from storetest import MS, Copies, segments  # noqa: E402
 
 KITH_LOG = os.path.join(BUILD, "kith-log")
 WAIT = 240  # s: it runs with the lowest priority, and may wait for a kith-fold that outlived its kithd
-KILLS = int(os.environ.get("KITH_KILLS") or (60 if sanitized() else 500))
+KILLS = int(os.environ.get("KITH_KILLS") or (scale(60, 24) if sanitized() else scale(500, 160)))
 FOLDING = ("--step", "1s", "--archives", "1s:1h,10s:1d")
 NAMES = ("level:0:value", "probe:0:value", "load:1m", "cpu:total:busy_percent")
 CONF = """interval = 100ms

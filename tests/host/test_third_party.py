@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import BUILD, PLUGINS, Suite, compiler, install, sanitized, wait_for  # noqa: E402
+from kithtest import BUILD, PLUGINS, Suite, compiler, install, sanitized, scale, wait_for  # noqa: E402
 
-CYCLES = int(os.environ.get("KITH_TEST_CYCLES", "200"))
+CYCLES = int(os.environ.get("KITH_TEST_CYCLES") or (50 if sanitized() else scale(200, 100)))
 WARM_UP = 10
 INTERVAL = 0.5  # seconds
 

@@ -9,12 +9,12 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kerneltest  # noqa: E402
-from kithtest import BUILD, KITHD, PLUGINS, Skip, Suite, sanitized, wait_for  # noqa: E402
+from kithtest import BUILD, KITHD, PLUGINS, Skip, Suite, sanitized, scale, wait_for  # noqa: E402
 
 suite = Suite()
 BUILT = os.path.join(BUILD, "tests", "kernel", "kith-forker")
 FORKED = "kithfork%d" % os.getpid()  # other tests have storms of theirs at the same time
-STORM = 50000
+STORM = scale(50000, 6000)
 NAME = "kithnap%d" % os.getpid()  # 15 bytes at most
 PROMISE = """
 bundle nap {
@@ -136,7 +136,7 @@ with suite.check("many that end at once: counted exactly, told in few words"):
     watch.end()
     d.stop()
 
-with suite.check("a storm of 50,000 short processes of a promised name, with exit statistics: bounded, the count exact, others not late"):
+with suite.check("a storm of %d short processes of a promised name, with exit statistics: bounded, the count exact, others not late" % STORM):
     have_statistics()
     storm_promise = PROMISE.replace(NAME, FORKED)
     # On a busy machine some of them take their time.

@@ -51,6 +51,24 @@ START_TEST(test_action)
 }
 END_TEST
 
+/* 126, 127: there was no such program or user. A mending that follows is not its. */
+START_TEST(test_action_that_never_ran)
+{
+	world_load_at(w,
+	              "bundle b { promise p { promiser df\nkeep df:/:free > 5B\non broken run \"/one\" as nosuchuser\non broken run \"/two\" } }", 0);
+	for (int i = 0; i < 2; i++) {
+		put(w, "df", "/", "free", 9, 10 * i);
+		put(w, "df", "/", "free", 1, 10 * i + 1);
+		done(w, w->actions[2 * i].token, (i ? 126 : 127) << 8, false, S(10 * i + 2));
+		ck_assert_uint_eq(w->n_actions, 2u * (unsigned)i + 2);
+		/* The second time the other one runs. */
+		done(w, w->actions[2 * i + 1].token, i ? 0 : 127 << 8, false, S(10 * i + 3));
+		put(w, "df", "/", "free", 9, 10 * i + 4);
+		ck_assert_int_eq(world_info(w, 0).repaired, i);
+	}
+}
+END_TEST
+
 START_TEST(test_action_limit)
 {
 	world_keep(w, "df", "df:/:free_percent > 10%" RUN);
@@ -387,7 +405,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("promises");
 	TCase *t = tcase_create("life");
 	const TTest *const tests[] = {
-		test_action, test_several_actions, test_too_many_actions, test_action_limit, test_action_limit_opens, test_action_one_at_a_time, test_action_again,
+		test_action, test_action_that_never_ran, test_several_actions, test_too_many_actions, test_action_limit, test_action_limit_opens, test_action_one_at_a_time, test_action_again,
 		test_action_outlives, test_reload_keeps, test_reload_fails, test_facts_change, test_wants, test_info,
 		test_explain, test_reentrant,
 	};

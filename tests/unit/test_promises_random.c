@@ -1,7 +1,7 @@
 /*
  * The incremental evaluator beside a naive one that keeps every sample and computes all anew after each step: random
  * conditions over random streams with gaps, resets, duplicates, ends and stale series, records, and a clock that is set by hours and days.
- * KITH_SEED sets the seed, which is printed, KITH_STEPS how many steps each round has.
+ * KITH_SEED sets the seed, which is printed, KITH_STEPS how many steps each round has; KITH_FULL has as many as a million in all.
  * And: a sample through a promise allocates nothing.
  */
 #include <math.h>
@@ -44,8 +44,10 @@ void *__wrap_realloc(void *at, size_t size)
 #define ROUNDS 12
 #ifdef __SANITIZE_ADDRESS__
 #define STEPS 10000
+#define STEPS_SHORT 2000
 #else
 #define STEPS 100000 /* 1.2 million in all */
+#define STEPS_SHORT 20000
 #endif
 #define TICK (NS_PER_S / 8) /* all that happens does at multiples of it */
 #define RECORDS 512
@@ -639,7 +641,7 @@ START_TEST(test_random)
 	const char *given = getenv("KITH_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
 	const char *long_one = getenv("KITH_STEPS");
-	int steps = long_one ? atoi(long_one) : STEPS;
+	int steps = long_one ? atoi(long_one) : getenv("KITH_FULL") ? STEPS : STEPS_SHORT;
 	struct naive_world *n = calloc(1, sizeof(*n));
 	unsigned changes = 0;
 
