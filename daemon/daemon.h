@@ -90,6 +90,7 @@ struct daemon {
 	struct saver *notice_saver;
 	struct loop_watch *notice_save;
 	bool notices_dirty, notices_unsaved; /* the last try failed */
+	bool notices_asked; /* what is dirty is to be written at once */
 	int64_t notices_saved; /* mono ns of the last try; 0: none */
 	/* kept.c */
 	struct journal *journal;

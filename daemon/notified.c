@@ -131,7 +131,7 @@ static void saved_cb(int error, void *user)
 	if (error < 0)
 		d->notices_dirty = true;
 	buf_free(&line);
-	loop_timer_set(d->loop, d->notice_save, d->notices_dirty ? error < 0 ? SAVE_AGAIN : SAVE_EVERY : -1);
+	loop_timer_set(d->loop, d->notice_save, !d->notices_dirty ? -1 : error < 0 ? SAVE_AGAIN : d->notices_asked ? 0 : SAVE_EVERY);
 }
 
 static void save_cb(void *user)
@@ -145,7 +145,7 @@ static void save_cb(void *user)
 		return;
 	r = notices_save(d->notices, &text);
 	length = text.length;
-	d->notices_dirty = false;
+	d->notices_dirty = d->notices_asked = false;
 	d->notices_saved = clock_mono();
 	if (r == 0)
 		r = saver_write_take(d->notice_saver, buf_take(&text), length);
@@ -154,12 +154,16 @@ static void save_cb(void *user)
 		saved_cb(r, d);
 }
 
-static void changed_cb(void *user)
+static void changed_cb(bool asked, void *user)
 {
 	struct daemon *d = user;
 	int64_t after = d->notices_saved ? d->notices_saved + SAVE_EVERY - clock_mono() : 0;
 
-	if (d->notices_dirty)
+	/* Somebody is told that it holds: it outlives kithd as soon as the disk has it. */
+	if (asked)
+		after = 0;
+	d->notices_asked |= asked;
+	if (d->notices_dirty && !asked)
 		return;
 	d->notices_dirty = true;
 	if (!saver_busy(d->notice_saver))
@@ -188,7 +192,7 @@ static void state_load(struct daemon *d, const char *path)
 		if (rename(path, buf_text(&aside)) == 0)
 			buf_printf(&line, "; the file is kept as %s", buf_text(&aside));
 		state_say(d, KITH_ERR, &line);
-		changed_cb(d);
+		changed_cb(false, d);
 	}
 	buf_free(&line);
 	buf_free(&aside);

@@ -349,7 +349,13 @@ void notices_free(struct notices *n)
 void notices_changed(struct notices *n)
 {
 	if (n->driver.changed)
-		n->driver.changed(n->driver.user);
+		n->driver.changed(false, n->driver.user);
+}
+
+void notices_asked(struct notices *n)
+{
+	if (n->driver.changed)
+		n->driver.changed(true, n->driver.user);
 }
 
 void notices_look(struct notices *n)

@@ -45,8 +45,8 @@ struct notices_driver {
 	int (*send)(const struct notice_message *message, void *user);
 	/* Delivery began to fail, or works again */
 	void (*record)(enum kith_priority priority, const char *receiver, const char *message, int64_t now, void *user);
-	/* What notices_save writes is another than before */
-	void (*changed)(void *user);
+	/* What notices_save writes is another than before. `asked`: somebody wants it so, and is told that it is */
+	void (*changed)(bool asked, void *user);
 };
 
 /* Copied by notices_configure */

@@ -104,6 +104,7 @@ void item_free(struct item *item);
 void item_over(struct item *item); /* the same, and counted where nothing was told */
 bool incident_blocked(const struct incident *i);
 void notices_changed(struct notices *n);
+void notices_asked(struct notices *n);
 void notices_look(struct notices *n); /* at all items, as soon as may be */
 void notices_arm(struct notices *n);
 void earlier_of(int64_t *at, int64_t candidate); /* 0: never */

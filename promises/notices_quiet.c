@@ -105,6 +105,7 @@ int notices_ack(struct notices *n, struct promise *pr, const struct notice_ack *
 		incident_settle(n, i);
 	notices_look(n);
 	notices_arm(n);
+	notices_asked(n);
 	return err;
 }
 
@@ -120,6 +121,7 @@ int notices_unack(struct notices *n, struct promise *pr, int64_t now)
 	incident_settle(n, i);
 	notices_look(n);
 	notices_arm(n);
+	notices_asked(n);
 	return 0;
 }
 
@@ -254,6 +256,7 @@ int notices_silence(struct notices *n, const struct notice_silence *silence, int
 	notices_changed(n);
 	notices_look(n);
 	notices_arm(n);
+	notices_asked(n);
 	*ret_id = s.id;
 	return 0;
 }
@@ -271,6 +274,7 @@ int notices_unsilence(struct notices *n, uint32_t id, int64_t now)
 	silence_remove(n, k);
 	notices_look(n);
 	notices_arm(n);
+	notices_asked(n);
 	return 0;
 }
 

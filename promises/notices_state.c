@@ -326,7 +326,7 @@ int notices_load(struct notices *n, const char *text, size_t length, int64_t now
 	struct line *line = malloc(sizeof(*line));
 	size_t bad = 0;
 	bool end = false;
-	void (*changed)(void *user) = n->driver.changed;
+	void (*changed)(bool asked, void *user) = n->driver.changed;
 	int err = 0;
 
 	if (!line)

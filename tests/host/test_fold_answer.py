@@ -151,6 +151,42 @@ with suite.check("least and most of a step"):
         if t1 > (T0 + 3100) * S:
             assert (least, most, step) == (v - 4.5, v + 4.5, 100 * S), (t1, v, least, most)
 
+with suite.check("least and most of a state, and of a counter that is put when it changes; the step that has begun, as far as it goes"):
+    B = T0 + 20  # a multiple of 30
+    state = suite.folder()
+    j = Journal(state)
+    j.turn(B + 0.5, start=True)
+    put = Family("put", [("state", "1", STATE, EVENT, ["ok", "warn", "bad"]), ("count", "things", COUNTER, EVENT, []), ("level", "1", GAUGE, 0, [])])
+    for k, (code, count) in enumerate([(0, 0), (2, 100), (0, 100), (0, 110), (1, 0), (0, 30), (0, 30)]):
+        j.put(put, "x", "state", B + 10 * k + 5, code)
+        j.put(put, "x", "count", B + 10 * k + 5, count)
+        j.put(put, "x", "level", B + 10 * k + 5, 3 * k)
+    j.write(seal=False)
+    a = history(state, ["put:*"], B, B + 1000, step=30)
+    shown = {name[6:]: [(p[0] / S - B, round(p[1], 3), round(p[2], 3), round(p[3], 3)) for p in points] for name, points in a.spans.items()}
+    # The last sample is at 65: 5 of the 30 s of its step are known.
+    assert shown["state"] == [(30, 0, 0, 2), (60, 0, 0, 1), (65, 0, 0, 0)], shown
+    assert shown["level"] == [(30, 3, 0, 6), (60, 12, 9, 15), (65, 18, 18, 18)], shown
+    assert [(x[0], x[2], x[3]) for x in shown["count"]] == [(30, 0, 10), (60, 0, 3), (65, 0, 0)], shown
+    # A step that is longer than all that is known
+    a = history(state, ["put:x:level"], B + 50, B + 1000, step=7200)
+    assert [(p[0] / S - B, p[1], p[2], p[3]) for p in a.spans["put:x:level"]] == [(65, 9, 0, 18)], a.spans
+
+with suite.check("what is put when it changes: its value stands at the begin of a time in which it was not put"):
+    a = history(state, ["put:*"], B + 66, B + 1000)
+    assert {k: [(p[0] / S - B, p[1]) for p in v] for k, v in a.spans.items()} == {"put:x:state": [(66, 0)]}, a.spans
+    a = history(state, ["put:x:state"], B + 47, B + 1000)
+    assert [(p[0] / S - B, p[1]) for p in a.spans["put:x:state"]] == [(47, 1), (55, 0), (65, 0)], a.spans
+    j.turn(B + 70)
+    j.put(put, "x", "state", B + 71, 2)
+    j.put(put, "y", "state", B + 75, 2)
+    j.end(put, "x")
+    j.put(put, "y", "state", B + 100, 2)
+    j.write(seal=False)
+    a = history(state, ["put:x:state"], B + 73, B + 1000)
+    assert [(p[0] / S - B, math.isnan(p[1])) for p in a.spans["put:x:state"]] == [(73, False), (75, True)], a.spans
+    assert not history(state, ["put:x:state"], B + 76, B + 1000).spans
+
 with suite.check("archives: the finest there is for each time"):
     state = suite.folder()
     j = Journal(state)

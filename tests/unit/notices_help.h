@@ -24,7 +24,7 @@ struct town {
 	struct world *w;
 	struct notices *n;
 	struct sent sent[SENT_MAX];
-	unsigned n_sent, n_records, n_changed;
+	unsigned n_sent, n_records, n_changed, n_asked;
 	char record[512];
 	int64_t armed, now;
 	int send_result;
@@ -89,11 +89,12 @@ static inline void town_record(enum kith_priority priority, const char *receiver
 	t->n_records++;
 }
 
-static inline void town_changed(void *user)
+static inline void town_changed(bool asked, void *user)
 {
 	struct town *t = user;
 
 	t->n_changed++;
+	t->n_asked += asked;
 }
 
 static const char *const town_argv[] = { "/bin/tell", "ops", NULL };

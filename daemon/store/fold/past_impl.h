@@ -26,6 +26,7 @@ struct past {
 	uint64_t state_number; /* up to which segment it is */
 	int64_t state_end;   /* wall ns of its last sample */
 	int64_t end;         /* of the samples so far */
+	int64_t until;       /* what is known ends here: config.to, or the last sample */
 	uint64_t number;     /* of the segment that is read */
 	uint32_t source;     /* of what is read */
 	bool extra;          /* so is the sample that is read */

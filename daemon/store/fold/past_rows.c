@@ -92,11 +92,16 @@ static int tell(struct gather *g, int64_t time, int64_t step, double value, doub
 
 static int step_done(struct gather *g)
 {
-	int64_t step = g->past->config.step, at = g->next;
+	int64_t step = g->past->config.step, at = g->next, length = step;
 	double value = g->series->kind == KITH_STATE ? g->sum : g->sum / (double)g->known;
 	int r = 0;
 
-	if (g->next && g->known >= step - g->known && at >= g->past->config.from && at <= g->past->config.to)
+	/* The last one, as far as it goes */
+	if (at > g->past->until && at - step < g->past->until) {
+		length = g->past->until - (at - step);
+		at = g->past->until;
+	}
+	if (g->next && g->known && g->known >= length - g->known && at >= g->past->config.from && at <= g->past->config.to)
 		r = tell(g, at, step, value, g->least, g->most);
 	g->known = 0;
 	g->sum = 0;
@@ -237,15 +242,29 @@ static int read_file(struct gather *g, const struct rrd_file *f, unsigned source
 	return r == 0 && step ? step_done(g) : r;
 }
 
-/* Its points of samples wait meanwhile, and come behind. Where both know of a step, samples are left out. */
+/* Both know of a step: rows of its begin, samples of its end. */
+static void join_step(const struct past_series *s, struct past_point *row, const struct past_point *sample)
+{
+	if (!row->step || !isfinite(row->value) || !isfinite(sample->value))
+		return;
+	row->least = fmin(row->least, sample->least);
+	row->most = fmax(row->most, sample->most);
+	if (s->kind == KITH_STATE)
+		row->value = sample->value;
+}
+
+/* Its points of samples wait meanwhile, and come behind. */
 static int join(struct past *p, struct past_series *s, struct past_point *samples, size_t n)
 {
+	size_t rows = s->n;
 	int r = 0;
-	int64_t last = s->n ? s->points[s->n - 1].time : INT64_MIN;
 
-	for (size_t k = 0; r == 0 && k < n; k++)
-		if (samples[k].time > last)
+	for (size_t k = 0; r == 0 && k < n; k++) {
+		if (!rows || samples[k].time > s->points[rows - 1].time)
 			r = past_point_add(p, s, &samples[k]);
+		else if (samples[k].time == s->points[rows - 1].time)
+			join_step(s, &s->points[rows - 1], &samples[k]);
+	}
 	return r;
 }
 

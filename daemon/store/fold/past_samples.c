@@ -71,13 +71,17 @@ static int tell_run(const struct resample_run *run, void *user)
 	return r;
 }
 
-/* What stood when it began, before the first of its samples then */
+/* What stood when it began, before the first of its samples then: of what is put when it changes, and where all that stood is asked for */
 static int tell_stood(struct past *p, struct past_series *s)
 {
 	int64_t from = p->config.from;
 	const struct past_point point = { from, s->value, s->value, s->value, 0, p->source, false };
 
-	if (!p->config.raw || s->n || !s->live || s->time >= from || (s->hold != RESAMPLE_FOREVER && from - s->time > s->hold))
+	if (p->config.step || s->n || !s->live || s->time >= from)
+		return 0;
+	if (!p->config.raw && (s->kind == KITH_COUNTER || s->hold != RESAMPLE_FOREVER))
+		return 0;
+	if (s->hold != RESAMPLE_FOREVER && from - s->time > s->hold)
 		return 0;
 	return past_point_add(p, s, &point);
 }
@@ -88,17 +92,16 @@ static int tell_sample(struct past *p, struct past_series *s, int64_t time, doub
 	double rate;
 	int r;
 
-	if (p->config.raw) {
-		r = wanted(p, time) ? tell_stood(p, s) : 0;
-		return r == 0 && wanted(p, time) ? past_point_add(p, s, &point) : r;
-	}
-	if (s->kind == KITH_COUNTER) {
+	if (!wanted(p, time))
+		return 0;
+	r = tell_stood(p, s);
+	if (r == 0 && s->kind == KITH_COUNTER && !p->config.raw) {
 		if (!s->live || time <= s->time || (s->hold != RESAMPLE_FOREVER && time - s->time > s->hold))
 			return 0;
 		rate = (value >= s->value ? value - s->value : value) * (double)NS_PER_S / (double)(time - s->time);
 		point.value = point.least = point.most = rate;
 	}
-	return wanted(p, time) ? past_point_add(p, s, &point) : 0;
+	return r == 0 ? past_point_add(p, s, &point) : r;
 }
 
 static int series_put(struct past *p, struct past_series *s, int64_t time, double value)
@@ -120,13 +123,16 @@ static int series_put(struct past *p, struct past_series *s, int64_t time, doubl
 static int series_end(struct past *p, struct past_series *s, int64_t time)
 {
 	struct telling t = { p, s };
+	int r = 0;
 
 	if (p->config.step)
 		return resample_end(&s->resample, time, tell_run, &t);
 	if (!s->live)
 		return 0;
+	if (wanted(p, time))
+		r = tell_stood(p, s);
 	s->live = false;
-	return tell_gap(p, s, time, 0);
+	return r ? r : tell_gap(p, s, time, 0);
 }
 
 /* ---- what a chunk tells ------------------------------------------------------------------------------------------------ */
@@ -346,16 +352,18 @@ static size_t begin_at(const struct past *p)
 
 static int tell_rest(struct past *p)
 {
-	int64_t until = p->config.to, certain = p->config.ring ? clock_wall() : p->end;
+	int64_t until = p->config.to, certain = p->config.ring ? clock_wall() : p->end ? p->end : INT64_MAX;
 	struct past_series *s, *next;
 	int r = 0;
 
-	until = until < certain ? until : certain;
+	until = p->until = until < certain ? until : certain;
+	if (!p->source)
+		p->source = PAST_JOURNAL; /* what the last fold knew of it */
 	HASH_ITER(hh, p->series, s, next) {
 		struct telling t = { p, s };
 
 		if (r == 0 && !s->done && p->config.step && s->resample.any)
-			r = resample_rest(&s->resample, until, tell_run, &t);
+			r = resample_rest(&s->resample, until, tell_run, &t) ?: resample_part(&s->resample, until, tell_run, &t);
 		if (r == 0 && !s->done)
 			r = tell_stood(p, s);
 	}

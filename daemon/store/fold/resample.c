@@ -51,27 +51,28 @@ static int tell(int64_t first, int64_t last, double average, double least, doubl
 	return isfinite(average) ? fn(&run, user) : 0;
 }
 
-/* The step that ends at `next` has no more to come. */
-static int step_done(struct resample *r, resample_fn *fn, void *user)
+/* What is known of the step that ends at `next`, of its first `length` ns, which end at `at` */
+static int tell_step(const struct resample *r, int64_t at, int64_t length, resample_fn *fn, void *user)
 {
-	int64_t at = r->next;
+	int64_t known = r->known;
 	double value;
-	int e = 0;
 
 	if (r->kind != KITH_COUNTER) {
 		if (r->n)
-			e = tell(at, at, r->kind == KITH_STATE ? r->sum : r->sum / (double)r->n, r->least, r->most, fn, user);
-		else if (r->live && at <= stands_until(r))
-			e = tell(at, at, r->value, r->value, r->value, fn, user);
-	} else {
-		if (r->live && !spreads(r))
-			r->known += stood_since(r, at);
-		value = r->known >= r->step - r->known ? r->sum * (double)NS_PER_S / (double)r->known : NAN;
-		if (r->n)
-			e = tell(at, at, value, fmin(r->least, value), fmax(r->most, value), fn, user);
-		else
-			e = tell(at, at, value, value, value, fn, user);
+			return tell(at, at, r->kind == KITH_STATE ? r->sum : r->sum / (double)r->n, r->least, r->most, fn, user);
+		return r->live && at <= stands_until(r) ? tell(at, at, r->value, r->value, r->value, fn, user) : 0;
 	}
+	if (r->live && !spreads(r))
+		known += stood_since(r, at);
+	value = known > 0 && known >= length - known ? r->sum * (double)NS_PER_S / (double)known : NAN;
+	return r->n ? tell(at, at, value, fmin(r->least, value), fmax(r->most, value), fn, user) : tell(at, at, value, value, value, fn, user);
+}
+
+/* The step that ends at `next` has no more to come. */
+static int step_done(struct resample *r, resample_fn *fn, void *user)
+{
+	int e = tell_step(r, r->next, r->step, fn, user);
+
 	forget_step(r);
 	r->next += r->step;
 	return e;
@@ -94,6 +95,13 @@ static int stood(struct resample *r, int64_t until, resample_fn *fn, void *user)
 	return from > last ? 0 : tell(from, last, value, value, value, fn, user);
 }
 
+static void extremes(struct resample *r, double value)
+{
+	r->least = r->n ? fmin(r->least, value) : value;
+	r->most = r->n ? fmax(r->most, value) : value;
+	r->n++;
+}
+
 /* Of a counter: from the last sample to `until` it grew by `increase`, evenly, at `rate` a second. Told: steps that end before `until` */
 static int spread(struct resample *r, int64_t until, double increase, resample_fn *fn, void *user)
 {
@@ -113,9 +121,7 @@ static int spread(struct resample *r, int64_t until, double increase, resample_f
 			from = last;
 			continue;
 		}
-		r->least = r->n ? fmin(r->least, rate) : rate;
-		r->most = r->n ? fmax(r->most, rate) : rate;
-		r->n++;
+		extremes(r, rate);
 		r->sum += rate * (double)(to - from) / (double)NS_PER_S;
 		r->known += to - from;
 		from = to;
@@ -123,6 +129,14 @@ static int spread(struct resample *r, int64_t until, double increase, resample_f
 			e = step_done(r, fn, user);
 	}
 	return e;
+}
+
+/* Its step has all of the increase; the rate since the sample before counts among the least and the most. */
+static void of_moment(struct resample *r, int64_t time, double increase)
+{
+	r->sum += increase;
+	if (time > r->time)
+		extremes(r, increase * (double)NS_PER_S / (double)(time - r->time));
 }
 
 static int count(struct resample *r, int64_t time, double value, resample_fn *fn, void *user)
@@ -135,24 +149,17 @@ static int count(struct resample *r, int64_t time, double value, resample_fn *fn
 	if (e == 0)
 		e = resample_advance(r, time, fn, user);
 	/* Of the moment: put when it changes, or twice at once */
-	if (r->live && (time == r->time || !spreads(r)))
-		r->sum += time > r->next - r->step ? increase : 0;
-	else if (!r->live)
+	if (!r->live)
 		r->since = time;
+	else if ((time == r->time || !spreads(r)) && time > r->next - r->step)
+		of_moment(r, time, increase);
 	return e;
 }
 
 static void gather(struct resample *r, double value)
 {
-	if (r->kind == KITH_STATE) {
-		r->sum = r->least = r->most = value;
-		r->n = 1;
-		return;
-	}
-	r->least = r->n ? fmin(r->least, value) : value;
-	r->most = r->n ? fmax(r->most, value) : value;
-	r->sum += value;
-	r->n++;
+	extremes(r, value);
+	r->sum = r->kind == KITH_STATE ? value : r->sum + value;
 }
 
 int resample_put(struct resample *r, int64_t time, double value, resample_fn *fn, void *user)
@@ -223,4 +230,11 @@ int resample_rest(struct resample *r, int64_t until, resample_fn *fn, void *user
 	while (e == 0 && r->next && r->next <= until)
 		e = step_done(r, fn, user);
 	return e;
+}
+
+int resample_part(const struct resample *r, int64_t until, resample_fn *fn, void *user)
+{
+	int64_t length = until - (r->next - r->step);
+
+	return r->next && length > 0 && length < r->step ? tell_step(r, until, length, fn, user) : 0;
 }

@@ -17,7 +17,7 @@
 /* The steps that end at first, first + step, … last: all of them have this value */
 struct resample_run {
 	int64_t first, last;           /* wall ns */
-	double average, least, most;   /* of a state, and of a value that stood: all three are it */
+	double average, least, most;   /* of a value that stood: all three are it. Of a state the average is the last */
 };
 
 /* What becomes known; in the order of time, and nothing of what is unknown. Not 0 ends the call that it came from, and is returned. */
@@ -49,6 +49,9 @@ int resample_advance(struct resample *r, int64_t until, resample_fn *fn, void *u
 int resample_end(struct resample *r, int64_t time, resample_fn *fn, void *user);
 /* The last thing: what is known of the steps up to `until`, for readers who do not wait. -EINVAL: INT64_MAX */
 int resample_rest(struct resample *r, int64_t until, resample_fn *fn, void *user);
+
+/* After resample_rest(): what is known of the step that `until` lies in, as far as it goes; told with `until` as its end */
+int resample_part(const struct resample *r, int64_t until, resample_fn *fn, void *user);
 
 /* The first multiple of the step that is not before `time` */
 int64_t step_up(int64_t time, int64_t step);
