@@ -5,6 +5,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +18,11 @@
 #include "control/frame.h"
 
 #define SAMPLES_MAX (1u << 24)
+#define TICK NS_PER_S /* so often it is looked for samples that stay out */
 
 struct event {
 	int64_t time;
-	double value;
+	double value; /* NaN: it is not known from then on */
 	const char *instance;
 	struct past_family *family;
 	int64_t step;
@@ -259,8 +261,8 @@ static void on_arm(int64_t at, void *user)
 	r->armed = at;
 }
 
-/* All that time alone brings until then: deadlines, and samples that stayed out. Samples of one time are one round: its end is when another comes. */
-static void time_comes(struct replay *r, int64_t time)
+/* Deadlines until then, and samples that stayed out. Samples of one time are one round: its end is when another comes. */
+static void moment_comes(struct replay *r, int64_t time)
 {
 	int64_t at;
 
@@ -275,6 +277,18 @@ static void time_comes(struct replay *r, int64_t time)
 	model_set_now(r->d->model, time);
 	for (struct past_family *f = r->families; f; f = f->next)
 		model_expire(r->d->model, &f->owner, time);
+}
+
+/* All that time alone brings until then: tick by tick, as long as something may have to be missed */
+static void time_comes(struct replay *r, int64_t time)
+{
+	int64_t from = r->now, longest = 0;
+
+	for (struct past_family *f = r->families; f; f = f->next)
+		longest = f->owner.stale_after > longest ? f->owner.stale_after : longest;
+	for (int64_t at = from + TICK; at < time && at - from <= longest + TICK; at += TICK)
+		moment_comes(r, at);
+	moment_comes(r, time);
 }
 
 static int by_time(const void *a_, const void *b_)
@@ -304,6 +318,10 @@ static void feed(struct replay *r)
 		time_comes(r, e->time);
 		if (instance_add(r->d->model, e->family->family, e->instance, &instance) < 0)
 			continue;
+		if (isnan(e->value)) {
+			model_lose(r->d->model, &instance->series[e->metric]);
+			continue;
+		}
 		owner->stale_after = stale_after(e);
 		owner->extra = e->extra;
 		model_put(r->d->model, owner, instance->id + e->metric, e->value, e->time);

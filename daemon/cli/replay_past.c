@@ -114,7 +114,8 @@ static void on_point(const struct history_series *s, const struct history_point 
 	struct track *t = all->n ? &all->list[all->n - 1] : NULL;
 
 	(void)s;
-	if (all->failed || !t || isnan(p->value))
+	/* Between rows it may be another metric's that is known. */
+	if (all->failed || !t || (isnan(p->value) && p->step))
 		return;
 	if (!room(t)) {
 		all->failed = true;

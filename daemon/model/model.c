@@ -561,18 +561,24 @@ void model_near(struct owner *owner, bool near)
 		owner->attend(owner, false, owner->user);
 }
 
+void model_lose(struct model *m, struct series *s)
+{
+	struct owner *owner = s->instance->family->owner;
+
+	(void)m;
+	if (!series_valid(s))
+		return;
+	list_remove(owner, s);
+	s->stale = true;
+	series_tell(owner, s, SERIES_STALE);
+}
+
 void model_expire(struct model *m, struct owner *owner, int64_t now)
 {
-	(void)m;
 	if (!owner->stale_after)
 		return;
-	while (owner->oldest && now - owner->oldest->time > owner->stale_after) {
-		struct series *s = owner->oldest;
-
-		list_remove(owner, s);
-		s->stale = true;
-		series_tell(owner, s, SERIES_STALE);
-	}
+	while (owner->oldest && now - owner->oldest->time > owner->stale_after)
+		model_lose(m, owner->oldest);
 }
 
 void model_jump(struct model *m, int64_t jump)

@@ -152,6 +152,8 @@ void model_attend(struct owner *owner);
 void model_near(struct owner *owner, bool near);
 /* The wall clock was set: the times of all samples move along, so that none looks new or old that is not. A scan; rare. */
 void model_jump(struct model *m, int64_t jump);
+/* Its value is not known to hold any more, as if it were stale */
+void model_lose(struct model *m, struct series *s);
 /* Marks the owner's series without a sample since `now` - stale_after; looks at the oldest only */
 void model_expire(struct model *m, struct owner *owner, int64_t now);
 

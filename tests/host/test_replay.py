@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """kith replay: promises held against the recent samples that kithd keeps; and what kith explain shows of them."""
+import calendar
 import os
 import random
 import shutil
@@ -127,7 +128,10 @@ with suite.check("kith explain: thresholds, distances and the samples of each pa
     assert "30 to spare" in out and " to 300 in " in line, out
     longer = [s for s in d.kith("explain", "--since", "1h", "a.plain")[1]["parts"][1]["samples"]]
     times = [s["time"] for s in longer]
-    assert times == sorted(set(times)) and [s for s in samples if s["time"] >= times[0]] == longer[:len(samples)], (samples[:3], longer[:3])
+    # What is kept of a promise's own may begin later than what is kept of all.
+    begin = max(times[0], samples[0]["time"])
+    mine, all_of = ([s for s in x if s["time"] >= begin] for x in (samples, longer))
+    assert times == sorted(set(times)) and len(mine) > 30 and mine == all_of[:len(mine)], (mine[:3], all_of[:3])
     assert [s["value"] for s in d.kith("explain", "--since", "1s", "a.plain")[1]["parts"][1]["samples"]][-1] == 70
     status, out, err = plain("explain", "a.plain", "--since", "1h")
     assert any(x.strip().startswith("level:0:value  ") and " to 300 in " in x for x in out.splitlines()), out
@@ -160,6 +164,31 @@ with suite.check("what no promise names, out of RRD files and over a restart; a 
     assert status == (0 if d.value("interface:lo:state") == "up" else 1), found
     one = found["promises"][0]
     assert one["kept_seconds"] + one["broken_seconds"] > 0.9 and one["unknown_seconds"] < 0.1, one
+    d.stop()
+
+with suite.check("while kithd was away nothing is known: it counts as neither kept nor broken, from when that is known"):
+    d = suite.daemon(conf='interval = 100ms\nplugin level { from = "%s" }\n' % value, plugins=(plugins, PLUGINS)).start()
+    wait_for("the state", lambda: d.value("interface:lo:state") is not None and d.value("level:0:value") is not None, alive=d)
+    time.sleep(1)
+    d.kill()
+    killed = time.time()
+    time.sleep(6)
+    os.unlink(d.socket)
+    d.start()
+    wait_for("the state", lambda: d.value("interface:lo:state") is not None and d.value("level:0:value") is not None, alive=d)
+    back = time.time()
+    time.sleep(1)
+    status, found = replay('''bundle c {
+        promise down { promiser interface:lo keep interface:lo:state == "down" or interface:lo:mtu < 0B }
+        promise any { promiser level:0 keep level:0:value > -1000 }
+    }''')
+    for p in found["promises"]:
+        assert 2 < p["unknown_seconds"] < back - killed + 2 and p["kept_seconds"] + p["broken_seconds"] < 8, (p, back - killed)
+    lost = [x for x in found["transitions"] if x["to"] == "unknown" and x["from"] != "unknown"]
+    assert {x["name"] for x in lost} == {"c.down", "c.any"}, found["transitions"]
+    for x in lost:
+        at = calendar.timegm(time.strptime(x["time"][:19], "%Y-%m-%dT%H:%M:%S"))
+        assert at < killed + 4, (x, killed)
     d.stop()
 
 suite.end()
