@@ -12,6 +12,7 @@
 #define PUBLISH_EVERY NS_PER_S
 #define SAY_EVERY (10 * NS_PER_S)   /* what was dropped of each source */
 #define RETRY_EVERY (10 * NS_PER_S) /* of a socket that could not be opened */
+#define FACILITY_USER 1
 #define DRAIN_ROUNDS 256            /* of datagrams that are still read at the end */
 
 #define E KITH_METRIC_EVENT
@@ -156,6 +157,9 @@ void line_arrives(struct syslog *s, const struct origin *o, char *text, size_t l
 	}
 	line_parse(text, length, l->kind == LISTENER_UNIX ? LINE_LOCAL : 0, &s->clock, &s->line);
 	l->counts[MALFORMED] += s->line.malformed;
+	/* Without a priority it is user.notice (RFC 3164, 4.3.3). */
+	if (s->line.facility == LINE_NONE)
+		s->line.facility = FACILITY_USER;
 	entry_fill(&s->entry, &s->line, s->clock.now, KITH_NOTICE, NULL);
 	add_origin(s, o);
 	if (o->cut) {
