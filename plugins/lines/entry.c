@@ -52,6 +52,8 @@ void entry_fill(struct entry *e, const struct line *l, int64_t now, uint32_t pri
 		entry_add(e, "facility", line_facility(l->facility));
 	if (*l->msgid)
 		entry_add(e, "msgid", l->msgid);
+	if (*l->sequence)
+		entry_add(e, "sequence", l->sequence);
 	for (uint32_t i = 0; i < l->n_params; i++)
 		entry_add(e, l->params[i].key, l->params[i].value);
 	if (l->left_out) {

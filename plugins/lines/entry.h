@@ -19,7 +19,7 @@ struct entry {
 void entry_init(struct entry *e, int64_t skew); /* looks up this host's name */
 /*
  * Subject log:IDENTIFIER (log:- without; log:`fallback` if that is not NULL), priority by the severity or `priority`, the line's time where it is sane.
- * Fields host (of another one), pid, facility, msgid, structured data, left_out.
+ * Fields host (of another one), pid, facility, msgid or sequence, structured data, left_out.
  */
 void entry_fill(struct entry *e, const struct line *l, int64_t now, uint32_t priority, const char *fallback);
 /* One more field; kept as it is. Beyond ENTRY_OWN_MAX nothing happens. */

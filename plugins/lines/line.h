@@ -40,6 +40,7 @@ struct line {
 	bool modern;       /* RFC 5424 */
 	bool malformed;    /* it began as what it is not: a priority out of range, structured data that does not end */
 	const char *host, *identifier, *pid, *msgid, *message;
+	const char *sequence; /* the number that Cisco's devices begin with; never with structured data or a msgid */
 	struct kith_field params[LINE_PARAMS_MAX]; /* sdid_param=value; names are [a-z0-9_]+ */
 	uint32_t n_params, left_out;
 	uint32_t n_keys; /* bytes of `keys` */
@@ -78,10 +79,12 @@ size_t line_cut(const char *text, size_t length, size_t max);
  */
 bool stamp_iso(const char **at, const char *end, struct line_clock *clock, int64_t *ret_time);
 /*
- * Nov 28 01:02:03, also with one blank, a year before or behind the time, a fraction, and Cisco's * or . before and : behind. Local time, of the last
- * year by which it is no more than a week ahead.
+ * Nov 28 01:02:03, also with one blank, a year before or behind the time, a fraction, and Cisco's * or . before it (its clock is not set, or not
+ * synchronised: its time all the same). Local time, of the last year by which it is no more than a week ahead.
  */
 bool stamp_bsd(const char **at, const char *end, struct line_clock *clock, int64_t *ret_time);
+/* The time that stamp_bsd gave just now, had it been UTC's */
+int64_t stamp_as_utc(const struct line_clock *clock, int64_t time);
 
 /* ---- rfc5424.c ----------------------------------------------------------------------------------------------------- */
 

@@ -235,9 +235,12 @@ bool stamp_bsd(const char **at, const char *end, struct line_clock *clock, int64
 		guess_year(clock, &c);
 	if (!is_civil(&c) || c.year < 1970 || c.year > 2200)
 		return false;
-	if (end - p >= 2 && p[0] == ':' && p[1] == ' ')
-		p++;
 	*ret_time = local_time(clock, &c);
 	*at = p;
 	return true;
+}
+
+int64_t stamp_as_utc(const struct line_clock *clock, int64_t time)
+{
+	return time + clock->zone_offset * NS_PER_S;
 }

@@ -12,6 +12,7 @@
 #define RECEIVE_BUFFER (8 << 20) /* B that the kernel may keep of datagrams while kithd is busy */
 #define BACKLOG 64
 #define SOCKET_MODE 0666
+#define DRAIN_ROUNDS 256 /* of datagrams that are still read before a socket is closed */
 
 /* ---- addresses ------------------------------------------------------------------------------------------------------ */
 
@@ -62,7 +63,7 @@ int listener_parse(struct listener *l, enum listener_kind kind, const char *text
 	static const char *const kinds[] = { [LISTENER_UNIX] = "unix", [LISTENER_UDP] = "udp", [LISTENER_TCP] = "tcp" };
 
 	l->kind = kind;
-	l->fd = -1;
+	l->fd = l->old_fd = -1;
 	if (snprintf(l->name, sizeof(l->name), "%s:%s", kinds[kind], text) >= (int)sizeof(l->name))
 		return -EINVAL;
 	return kind == LISTENER_UNIX ? parse_path(l, text) : parse_inet(l, text);
@@ -123,8 +124,7 @@ static int bind_path(struct listener *l)
 		unlink(path);
 		return r;
 	}
-	l->dev = st.st_dev;
-	l->ino = st.st_ino;
+	l->file = (struct file_id){ st.st_dev, st.st_ino };
 	set(l->fd, SOL_SOCKET, SO_PASSCRED, 1);
 	return 0;
 }
@@ -164,28 +164,106 @@ static int open_socket(struct listener *l)
 	return r;
 }
 
+/* ---- closing, and what others do to the path ------------------------------------------------------------------------- */
+
+static void drain(struct listener *l, int fd)
+{
+	double before = -1;
+
+	for (int round = 0; round < DRAIN_ROUNDS && fd >= 0 && l->kind != LISTENER_TCP && l->counts[RECEIVED] > before; round++) {
+		before = l->counts[RECEIVED];
+		on_datagrams(fd, KITH_READ, l);
+	}
+}
+
+void listener_drain(struct listener *l)
+{
+	drain(l, l->old_fd);
+	drain(l, l->fd);
+}
+
+static void close_fd(struct listener *l, int *fd, struct kith_watch **watch)
+{
+	if (*watch)
+		l->s->h->unwatch(l->s->h, *watch);
+	*watch = NULL;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static bool has_path(const struct listener *l, const struct file_id *file)
+{
+	struct stat st;
+
+	return file->ino && lstat(l->address.path.sun_path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino;
+}
+
+/* Its own file alone is removed: another may have taken the path. While it is open no other file can be taken for it. */
+static void close_current(struct listener *l)
+{
+	if (has_path(l, &l->file))
+		unlink(l->address.path.sun_path);
+	l->file.ino = 0;
+	close_fd(l, &l->fd, &l->watch);
+}
+
+bool listener_lost(struct listener *l)
+{
+	if (l->kind != LISTENER_UNIX || l->fd < 0 || has_path(l, &l->file))
+		return false;
+	/* One old socket is enough: who is still connected to the one before is refused, and what was sent to it taken. */
+	if (l->old_fd >= 0) {
+		shutdown(l->old_fd, SHUT_RD);
+		drain(l, l->old_fd);
+		close_fd(l, &l->old_fd, &l->old_watch);
+	}
+	l->old_fd = l->fd;
+	l->old_watch = l->watch;
+	l->old_file = l->file;
+	l->fd = -1;
+	l->watch = NULL;
+	l->file.ino = 0;
+	return true;
+}
+
+int listener_watch_path(struct listener *l, kith_file_fn fn)
+{
+	const struct kith_host *h = l->s->h;
+
+	if (l->kind != LISTENER_UNIX)
+		return 0;
+	return h->watch_file(h, l->address.path.sun_path, KITH_FILE_ADDED | KITH_FILE_REMOVED, fn, l, &l->path_watch);
+}
+
+/* A folder that was renamed, and is back */
+static bool take_back(struct listener *l)
+{
+	if (l->old_fd < 0 || !has_path(l, &l->old_file))
+		return false;
+	l->fd = l->old_fd;
+	l->watch = l->old_watch;
+	l->file = l->old_file;
+	l->old_fd = -1;
+	l->old_watch = NULL;
+	return true;
+}
+
 int listener_open(struct listener *l)
 {
-	int r = open_socket(l);
+	int r = take_back(l) ? 0 : open_socket(l);
 
 	l->error = -r;
 	if (r < 0)
-		listener_close(l);
+		close_current(l);
 	return r;
 }
 
 void listener_close(struct listener *l)
 {
-	struct stat st;
-
-	if (l->watch)
-		l->s->h->unwatch(l->s->h, l->watch);
-	l->watch = NULL;
-	if (l->fd >= 0)
-		close(l->fd);
-	l->fd = -1;
-	/* Its own alone: another may have taken the path. */
-	if (l->ino && lstat(l->address.path.sun_path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
-		unlink(l->address.path.sun_path);
-	l->ino = 0;
+	if (l->path_watch)
+		l->s->h->unwatch(l->s->h, l->path_watch);
+	l->path_watch = NULL;
+	close_fd(l, &l->old_fd, &l->old_watch);
+	close_current(l);
 }

@@ -12,7 +12,8 @@
 #define PUBLISH_EVERY NS_PER_S
 #define SAY_EVERY (10 * NS_PER_S)   /* what was dropped of each source */
 #define RETRY_EVERY (10 * NS_PER_S) /* of a socket that could not be opened */
-#define DRAIN_ROUNDS 256            /* of datagrams that are still read at the end */
+#define HURRY_MAX 5                 /* openings at once of a socket whose file was removed, in that time: who always removes it does not keep kithd busy */
+#define FACILITY_USER 1
 
 #define E KITH_METRIC_EVENT
 static const struct kith_metric metrics[N_METRICS] = {
@@ -156,6 +157,9 @@ void line_arrives(struct syslog *s, const struct origin *o, char *text, size_t l
 	}
 	line_parse(text, length, l->kind == LISTENER_UNIX ? LINE_LOCAL : 0, &s->clock, &s->line);
 	l->counts[MALFORMED] += s->line.malformed;
+	/* Without a priority it is user.notice (RFC 3164, 4.3.3). */
+	if (s->line.facility == LINE_NONE)
+		s->line.facility = FACILITY_USER;
 	entry_fill(&s->entry, &s->line, s->clock.now, KITH_NOTICE, NULL);
 	add_origin(s, o);
 	if (o->cut) {
@@ -233,7 +237,8 @@ void batch_ends(struct syslog *s)
 
 static int on_retry(void *user);
 
-static void open_all(struct syslog *s)
+/* What is not open, `but` excepted: said, and tried again later where it cannot be */
+static void open_all(struct syslog *s, const struct listener *but)
 {
 	char note[400];
 	size_t failed = 0, first = 0;
@@ -241,7 +246,7 @@ static void open_all(struct syslog *s)
 	for (size_t i = 0; i < s->n_listeners; i++) {
 		struct listener *l = &s->listeners[i];
 
-		if (l->fd < 0 && listener_open(l) < 0 && !failed++)
+		if (l->fd < 0 && (l == but || listener_open(l) < 0) && !failed++)
 			first = i;
 	}
 	snprintf(note, sizeof(note), "%s: %s; tried again every %d s", s->listeners[first].name,
@@ -257,8 +262,61 @@ static int on_retry(void *user)
 	struct syslog *s = user;
 
 	s->retry_timer = NULL;
-	open_all(s);
+	open_all(s, NULL);
 	return 0;
+}
+
+static bool may_hurry(struct listener *l)
+{
+	int64_t mono = mono_now();
+
+	if (mono - l->hurry_from > RETRY_EVERY) {
+		l->hurry_from = mono;
+		l->hurry = 0;
+	}
+	return l->hurry++ < HURRY_MAX;
+}
+
+/* Its file was removed, or replaced by another's: made again at once, or when that is gone. */
+static void look_at_path(struct listener *l, bool removed)
+{
+	struct syslog *s = l->s;
+	bool lost = listener_lost(l);
+
+	/* Only what stood in its way and may be gone now is a reason to try again earlier. */
+	if (!lost && (!removed || l->fd >= 0 || (l->error != EADDRINUSE && l->error != EEXIST)))
+		return;
+	if (lost)
+		l->error = ENOENT;
+	open_all(s, may_hurry(l) ? NULL : l);
+	if (lost)
+		s->h->log(s->h, KITH_NOTICE, "%s: its file was removed or replaced: %s", l->name,
+		          l->fd >= 0 ? "made again" : l->error == EADDRINUSE ? "somebody else listens there" : strerror(l->error));
+}
+
+static int on_path(const struct kith_file_event *event, void *user)
+{
+	look_at_path(user, event->what & KITH_FILE_REMOVED);
+	return 0;
+}
+
+static int syslog_resync(void *state)
+{
+	struct syslog *s = state;
+
+	for (size_t i = 0; i < s->n_listeners; i++)
+		look_at_path(&s->listeners[i], true);
+	return 0;
+}
+
+static void watch_paths(struct syslog *s)
+{
+	for (size_t i = 0; i < s->n_listeners; i++) {
+		int r = listener_watch_path(&s->listeners[i], on_path);
+
+		if (r < 0)
+			s->h->log(s->h, KITH_WARNING, "%s: if its file is removed that will not be noticed: %s", s->listeners[i].name, strerror(-r));
+	}
 }
 
 static int add_listeners(struct syslog *s, enum listener_kind kind, const char *option)
@@ -308,15 +366,8 @@ static void syslog_fini(void *state)
 {
 	struct syslog *s = state;
 
-	for (size_t i = 0; i < s->n_listeners; i++) {
-		struct listener *l = &s->listeners[i];
-		double before = -1;
-
-		for (int round = 0; round < DRAIN_ROUNDS && l->fd >= 0 && l->kind != LISTENER_TCP && l->counts[RECEIVED] > before; round++) {
-			before = l->counts[RECEIVED];
-			on_datagrams(l->fd, KITH_READ, l);
-		}
-	}
+	for (size_t i = 0; i < s->n_listeners; i++)
+		listener_drain(&s->listeners[i]);
 	clients_close(s);
 	if (s->limits)
 		limits_say(s->limits);
@@ -345,7 +396,8 @@ static int syslog_begin(struct syslog *s)
 	entry_init(&s->entry, (int64_t)(h->option_number(h, "max_skew") * (double)NS_PER_S));
 	s->idle = (int64_t)(h->option_number(h, "idle") * (double)NS_PER_S);
 	batch_begins(s);
-	open_all(s);
+	watch_paths(s);
+	open_all(s, NULL);
 	return 0;
 }
 
@@ -383,7 +435,7 @@ KITH_PLUGIN = {
 	.name = "syslog",
 	.version = "1",
 	.help = "syslog: lines of programs and other hosts, from /dev/log, UDP and TCP",
-	.provides = KITH_PROVIDES_SAMPLES | KITH_PROVIDES_RECORDS | KITH_PROVIDES_LOGS,
+	.provides = KITH_PROVIDES_SAMPLES | KITH_PROVIDES_RECORDS | KITH_PROVIDES_LOGS | KITH_PROVIDES_RESYNC,
 	.families = families,
 	.n_families = KITH_COUNT(families),
 	.option_size = sizeof(struct kith_option),
@@ -391,6 +443,7 @@ KITH_PLUGIN = {
 	.n_options = KITH_COUNT(options),
 	.init = syslog_init,
 	.fini = syslog_fini,
+	.resync = syslog_resync,
 	.hears = "the sockets that its options name",
 	.costs = "nothing while nobody logs; 3 us a line with the kernel's part",
 };

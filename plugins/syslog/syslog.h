@@ -36,17 +36,27 @@ union address {
 	struct sockaddr_un path;
 };
 
+/* Which file it is; ino 0: none */
+struct file_id {
+	dev_t dev;
+	ino_t ino;
+};
+
 struct listener {
 	struct syslog *s;
 	enum listener_kind kind;
-	int fd;                   /* -1: it could not be opened, and is tried again */
+	int fd;                   /* -1: it is not open, and is tried again */
 	union address address;
 	socklen_t address_length;
 	struct kith_watch *watch;
 	kith_id id;
 	double counts[N_METRICS];
-	dev_t dev;                /* of a Unix socket that was made here */
-	ino_t ino;
+	struct file_id file;      /* of a Unix socket that was made here */
+	int old_fd;               /* of a Unix socket that lost its path: who is connected to it is heard on. -1: none */
+	struct file_id old_file;
+	struct kith_watch *old_watch, *path_watch;
+	unsigned hurry;           /* how often it was opened at once since `hurry_from`, mono ns */
+	int64_t hurry_from;
 	int error;                /* why it is not open; 0: it is */
 	bool changed;             /* its counts, since they were put */
 	char name[256];           /* unix:/dev/log, udp:127.0.0.1:514 */
@@ -109,6 +119,11 @@ void line_arrives(struct syslog *s, const struct origin *o, char *text, size_t l
 int listener_parse(struct listener *l, enum listener_kind kind, const char *text);
 int listener_open(struct listener *l); /* sets l->error */
 void listener_close(struct listener *l);
+void listener_drain(struct listener *l); /* takes the datagrams that wait */
+/* Hears of its path, if it has one: `fn` with `l`. -errno: what happens to it will not be noticed */
+int listener_watch_path(struct listener *l, kith_file_fn fn);
+/* A Unix socket whose path is gone, or another's: it is open no longer, and its descriptor is the old one. */
+bool listener_lost(struct listener *l);
 const char *address_text(const union address *a, char text[INET6_ADDRSTRLEN]);
 
 /* datagram.c */

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Lines of syslog's from real senders: logger(1) in its modes, syslog(3), Python, rsyslogd; floods, with every line accounted for."""
+import calendar
 import os
 import shutil
 import signal
@@ -192,6 +193,82 @@ with suite.check("a path that somebody else listens on is left alone, and taken 
             s.connect(path)
             s.send(b"<13>a: x")
         wait_counts(d, "unix:" + path, received=1)
+
+with suite.check("its file removed, again and again: made again at once, by kithd's notice; nothing that was sent is lost; isolated, too"):
+    for more in ("", "    isolated = true\n"):
+        path = suite.folder() + "/log"
+        with suite.daemon(conf='interval = 1s\nplugin syslog {\n    sockets = ["%s"]\n%s}\n' % (path, more), plugins=(plugins,)) as d:
+            wait_for("the socket", lambda: os.path.exists(path), alive=d)
+            d.wait_plugin("syslog", "running")
+            old = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            old.connect(path)
+            old.send(b"<13>a: before")
+            for _ in range(3):
+                os.unlink(path)
+                begin = time.monotonic()
+                wait_for("the socket again", lambda: os.path.exists(path), 9, alive=d)
+                print("# made again after %.0f ms" % ((time.monotonic() - begin) * 1000))
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+                    wait_for("it to be listened on", lambda: s.connect_ex(path) == 0, 9)
+                    s.send(b"<13>a: after")
+            d.wait_log("its file was removed or replaced: made again")
+            wait_counts(d, "unix:" + path, received=4)
+            assert "tried again" not in d.wait_plugin("syslog", "running")["reason"], d.wait_plugin("syslog", "running")
+            old.close()
+
+with suite.check("its file taken over by another: said, left alone, taken when it is free; who was connected is heard meanwhile"):
+    path = suite.folder() + "/log"
+    with daemon({"sockets": '["%s"]' % path}) as d:
+        d.wait_plugin("syslog", "running")
+        old = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        old.connect(path)
+        other = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        other.bind(path + ".new")
+        os.rename(path + ".new", path)
+        wait_for("it to say so", lambda: "somebody else listens there; tried again every 10 s" in d.wait_plugin("syslog", "running")["reason"], 9)
+        old.send(b"<13>a: to the old one")
+        wait_counts(d, "unix:" + path, received=1)
+        os.unlink(path)
+        other.close()
+        wait_for("it to be taken", lambda: "somebody" not in d.wait_plugin("syslog", "running")["reason"], 9)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.connect(path)
+            s.send(b"<13>a: to the new one")
+        old.send(b"<13>a: to the old one")
+        wait_counts(d, "unix:" + path, received=3)
+        old.close()
+
+with suite.check("IPv6 hosts, Cisco's forms, zones, no priority: over UDP"):
+    udp = free_port(socket.SOCK_DGRAM)
+    with daemon({"udp": '["127.0.0.1:%d"]' % udp}) as d:
+        d.wait_plugin("syslog", "running")
+        ear = Ear(d)
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.connect(("127.0.0.1", udp))
+        now = time.gmtime(time.time() - 3600)
+        stamp = time.strftime("%b %d %H:%M:%S", now).replace(" 0", "  ")
+        local = time.strftime("%b %d %H:%M:%S", time.localtime(time.time() - 3600)).replace(" 0", "  ")
+        for i, (text, subject, host, sequence) in enumerate((
+                ("<13>%(local)s ::1 c07: ", "c07", "::1", None),
+                ("<13>%(local)s ::ffff:1.2.3.4 c10: ", "c10", "::ffff:1.2.3.4", None),
+                ("<13>%(local)s [::1] c: ", "c", "::1", None),
+                ("<189>45: *%(local)s.123: %%SYS-5-CONFIG_I: ", "%SYS-5-CONFIG_I", None, "45"),
+                ("<189>46: %(local)s: %%SYS-5-CONFIG_I: ", "%SYS-5-CONFIG_I", None, "46"),
+                ("<189>47: host1: *%(stamp)s.123 UTC: %%SYS-5-CONFIG_I: ", "%SYS-5-CONFIG_I", "host1", "47"),
+                ("<13>%(stamp)s UTC host c12: ", "c12", "host", None),
+                ("<13>:%(stamp)s UTC: %%ASA-6-302013: ", "%ASA-6-302013", None, None))):
+            s.send((text % {"local": local, "stamp": stamp} + "form %d." % i).encode())
+            r = ear.hear("form %d." % i)
+            assert r["subject"] == "log:" + subject and fields(r).get("host") == host and fields(r).get("sequence") == sequence, (text, r)
+            assert r["message"] == "form %d." % i, r
+            ago = time.time() - calendar.timegm(time.strptime(r["time"][:19], "%Y-%m-%dT%H:%M:%S"))
+            assert r["time"].endswith("Z") and 3590 < ago < 3700, (text, r)
+        for text in ("no pri at all", "<192>no pri", "<999>no pri"):
+            s.send(text.encode())
+            r = ear.hear(text)
+            assert fields(r)["facility"] == "user" and r["priority"] == "notice", r
+        s.close()
+        ear.end()
 
 
 def rss(d):

@@ -15,7 +15,7 @@
 
 static const struct {
 	const char *text;
-	const char *want; /* facility.severity time host identifier[pid] msgid |message| params, "-" for none, ! where it is malformed */
+	const char *want; /* facility.severity time host identifier[pid] msgid |message| params, "-" for none, #sequence, ! where it is malformed */
 	uint32_t flags;
 } lines[] = {
 	/* RFC 3164, 5.4 */
@@ -104,6 +104,70 @@ static const struct {
 	{ "<13>Nov 28 00:59:58.1234567891 h t: x", "user.5 2026-11-28T00:59:58.123456789 h t[-] - |x|", 0 },
 	{ "<187>*Mar  1 18:46:11: %SYS-5-CONFIG_I: x", "local7.3 2026-03-01T18:46:11 - %SYS-5-CONFIG_I[-] - |x|", 0 },
 	{ "<187>Mar  1 18:46:11 192.0.2.1: %SYS-5-CONFIG_I: x", "local7.3 2026-03-01T18:46:11 192.0.2.1 %SYS-5-CONFIG_I[-] - |x|", 0 },
+	/* hosts that are IPv6 addresses */
+	{ "<13>Nov 28 00:59:58 ::1 c07: x", "user.5 2026-11-28T00:59:58 ::1 c07[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 ::ffff:1.2.3.4 c10: x", "user.5 2026-11-28T00:59:58 ::ffff:1.2.3.4 c10[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 fe80::1%eth0 c: x", "user.5 2026-11-28T00:59:58 fe80::1%eth0 c[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 [::1] c: x", "user.5 2026-11-28T00:59:58 ::1 c[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 [2001:db8::5]: c: x", "user.5 2026-11-28T00:59:58 2001:db8::5 c[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 [1:2:3:4:5:6:7:8] the message", "user.5 2026-11-28T00:59:58 1:2:3:4:5:6:7:8 -[-] - |the message|", 0 },
+	{ "<13>Nov 28 00:59:58 2001:db8::5: %SYS-5-CONFIG_I: x", "user.5 2026-11-28T00:59:58 2001:db8::5 %SYS-5-CONFIG_I[-] - |x|", 0 },
+	{ "<13>[::1] c: x", "user.5 - ::1 c[-] - |x|", 0 },
+	{ "<13>::1 c: x", "user.5 - ::1 c[-] - |x|", 0 },
+	{ "<13>2026-11-28T00:59:58Z ::1 c: x", "user.5 2026-11-28T00:59:58 ::1 c[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 [12:34:56] x: y", "user.5 2026-11-28T00:59:58 - -[-] - |[12:34:56] x: y|", 0 },
+	{ "<13>Nov 28 00:59:58 [::1] c: x", "user.5 2026-11-28T00:59:58 - -[-] - |[::1] c: x|", LINE_LOCAL },
+	{ "<13>Nov 28 00:59:58 :x y", "user.5 2026-11-28T00:59:58 - -[-] - |:x y|", 0 },
+	/* Cisco's */
+	{ "<189>45: *Nov 28 00:59:58.123: %SYS-5-CONFIG_I: x", "local7.5 2026-11-28T00:59:58.123 - %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>45: .Nov 28 00:59:58.123: %SYS-5-CONFIG_I: x", "local7.5 2026-11-28T00:59:58.123 - %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>45: Nov 28 00:59:58: %SYS-5-CONFIG_I: x", "local7.5 2026-11-28T00:59:58 - %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>45: Nov 28 00:59:58: %SYS-5-CONFIG_I: x", "local7.5 2026-11-28T00:59:58 - %SYS-5-CONFIG_I[-] - |x| #45", LINE_LOCAL },
+	{ "<189>45: host1: *Nov 28 00:59:58.123 UTC: %SYS-5-CONFIG_I: x", "local7.5 2026-11-28T00:59:58.123 host1 %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>45: host1: 000046: *Nov 28 2026 00:59:58.123 CET: %SYS-5-CONFIG_I: x",
+	  "local7.5 2026-11-28T00:59:58.123 host1 %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>45: 000046: *Nov 28 00:59:58: %SYS-5-CONFIG_I: x", "local7.5 2026-11-28T00:59:58 - %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>45: 2001:db8::1: Nov 28 00:59:58: %SYS-5-CONFIG_I: x", "local7.5 2026-11-28T00:59:58 2001:db8::1 %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>host1: *Nov 28 00:59:58: %SYS-5-CONFIG_I: x", "local7.5 2026-11-28T00:59:58 host1 %SYS-5-CONFIG_I[-] - |x|", 0 },
+	{ "<189>host1: 45: *Nov 28 00:59:58: %SYS-5-CONFIG_I: x", "local7.5 2026-11-28T00:59:58 host1 %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>45: Nov 28 00:59:58 CET: OSPF: hello", "local7.5 2026-11-28T00:59:58 - OSPF[-] - |hello| #45", 0 },
+	{ "<189>45: Nov 28 00:59:58: some debug text", "local7.5 2026-11-28T00:59:58 - -[-] - |some debug text| #45", 0 },
+	{ "<189>45: %SYS-5-CONFIG_I: x", "local7.5 - - %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>45: 1w2d: %SYS-5-CONFIG_I: x", "local7.5 - - %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>45: 00:00:46: %SYS-5-CONFIG_I: x", "local7.5 - - %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<189>%SYS-5-CONFIG_I: x", "local7.5 - - %SYS-5-CONFIG_I[-] - |x|", 0 },
+	{ "<189>%SYS-5-CONFIG_I: %FOO-3-BAR: x", "local7.5 - - %SYS-5-CONFIG_I[-] - |%FOO-3-BAR: x|", 0 },
+	{ "<13>45: hello", "user.5 - - 45[-] - |hello|", 0 },
+	{ "<13>45: Nov 28 00:59:58 h t: x", "user.5 - - 45[-] - |Nov 28 00:59:58 h t: x|", 0 },
+	{ "<13>app: Nov 28 00:59:58: x", "user.5 - - app[-] - |Nov 28 00:59:58: x|", 0 },
+	{ "<13>app: %d-5 items", "user.5 - - app[-] - |%d-5 items|", 0 },
+	{ "<187>Mar  1 18:46:11 host1: %SYS-5-CONFIG_I: x", "local7.3 2026-03-01T18:46:11 host1 %SYS-5-CONFIG_I[-] - |x|", 0 },
+	{ "<166>Nov 28 2026 00:59:58 fw1 : %ASA-6-302013: x", "local4.6 2026-11-28T00:59:58 fw1 %ASA-6-302013[-] - |x|", 0 },
+	{ "<166>Nov 28 2026 00:59:58 : %ASA-6-302013: x", "local4.6 2026-11-28T00:59:58 - %ASA-6-302013[-] - |x|", 0 },
+	{ "<166>2026-11-28T00:59:58Z: %ASA-6-302013: x", "local4.6 2026-11-28T00:59:58 - %ASA-6-302013[-] - |x|", 0 },
+	{ "<13>:Nov 28 00:59:58 UTC: %ASA-6-302013: x", "user.5 2026-11-28T00:59:58 - %ASA-6-302013[-] - |x|", 0 },
+	{ "<13>:Nov 28 00:59:58 CEST: %ASA-6-302013: x", "user.5 2026-11-28T00:59:58 - %ASA-6-302013[-] - |x|", 0 },
+	{ "<13>:x", "user.5 - - -[-] - |:x|", 0 },
+	{ "<13>Nov 28 01:00:00 10.0.0.1 45: *Nov 28 00:59:58.123: %SYS-5-CONFIG_I: x",
+	  "user.5 2026-11-28T00:59:58.123 10.0.0.1 %SYS-5-CONFIG_I[-] - |x| #45", 0 },
+	{ "<13>Nov 28 01:00:00 web1 45: x", "user.5 2026-11-28T01:00:00 web1 45[-] - |x|", 0 },
+	/* names of zones, and hosts that are called so */
+	{ "<13>Nov 28 00:59:58 UTC host c12: tz", "user.5 2026-11-28T00:59:58 host c12[-] - |tz|", 0 },
+	{ "<13>Nov 28 00:59:58 GMT 10.0.0.1 the message", "user.5 2026-11-28T00:59:58 10.0.0.1 -[-] - |the message|", 0 },
+	{ "<13>Nov 28 00:59:58 UTC 10.0.0.1: %SYS-5-CONFIG_I: x", "user.5 2026-11-28T00:59:58 10.0.0.1 %SYS-5-CONFIG_I[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 UTC fw1 : %ASA-6-302013: x", "user.5 2026-11-28T00:59:58 fw1 %ASA-6-302013[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 UTC %ASA-6-302013: x", "user.5 2026-11-28T00:59:58 - %ASA-6-302013[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58Z host c: x", "user.5 2026-11-28T00:59:58 host c[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 Z host c: x", "user.5 2026-11-28T00:59:58 host c[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 CET: %SYS-5-CONFIG_I: x", "user.5 2026-11-28T00:59:58 - %SYS-5-CONFIG_I[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 UTC: x", "user.5 2026-11-28T00:59:58 - -[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 CRON: x", "user.5 2026-11-28T00:59:58 - CRON[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 CET host c: x", "user.5 2026-11-28T00:59:58 CET -[-] - |host c: x|", 0 },
+	{ "<13>Nov 28 00:59:58 UTC app: x", "user.5 2026-11-28T00:59:58 UTC app[-] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 UTC app[1]: x", "user.5 2026-11-28T00:59:58 UTC app[1] - |x|", 0 },
+	{ "<13>Nov 28 00:59:58 UTC hello there", "user.5 2026-11-28T00:59:58 UTC -[-] - |hello there|", 0 },
+	{ "<13>Nov 28 00:59:58 UTC", "user.5 2026-11-28T00:59:58 - -[-] - |UTC|", 0 },
+	{ "<13>Nov 28 00:59:58 UTC app: x", "user.5 2026-11-28T00:59:58 - app[-] - |x|", LINE_LOCAL },
 	{ "<13>Jan  1 00:00:00 h t: x", "user.5 2026-01-01T00:00:00 h t[-] - |x|", 0 },
 	{ "<13>Feb 29 00:00:00 h t: x", "user.5 - - -[-] - |Feb 29 00:00:00 h t: x|", 0 },
 	{ "<13>Nov 31 00:00:00 h t: x", "user.5 - - -[-] - |Nov 31 00:00:00 h t: x|", 0 },
@@ -215,6 +279,8 @@ static void line_text(const struct line *l, char *text, size_t size)
 	             dash(l->pid), dash(l->msgid), l->message);
 	for (uint32_t i = 0; i < l->n_params; i++)
 		n += snprintf(text + n, size - (size_t)n, " %s=%s", l->params[i].key, l->params[i].value);
+	if (*l->sequence)
+		n += snprintf(text + n, size - (size_t)n, " #%s", l->sequence);
 	if (l->malformed)
 		snprintf(text + n, size - (size_t)n, " !");
 }
@@ -273,6 +339,10 @@ START_TEST(local_times)
 		{ "Nov 28 02:14:59 h t: x", "2026-11-28T01:14:59" },
 		{ "2026-07-01 12:00:00 h t: x", "2026-07-01T10:00:00" },
 		{ "2026-07-01T12:00:00Z h t: x", "2026-07-01T12:00:00" },
+		{ "Jul  1 12:00:00 UTC h t: x", "2026-07-01T12:00:00" },
+		{ "45: *Jul  1 12:00:00.5 UTC: %SYS-5-X: x", "2026-07-01T12:00:00.500" },
+		{ "Jul  1 12:00:00 CEST: %SYS-5-X: x", "2026-07-01T10:00:00" },
+		{ "Nov 28 01:59:00Z h t: x", "2026-11-28T01:59:00" },
 	};
 	struct line_clock clock = { .now = NOW };
 
@@ -373,6 +443,7 @@ static const char *field(const struct entry *e, const char *key)
 
 START_TEST(records)
 {
+	char cisco[] = "<189>45: *Nov 28 00:59:58: %SYS-5-CONFIG_I: x";
 	char text[] = "<34>1 2026-11-28T00:59:58Z other app 12 ID - hello", none[] = "hello", old[] = "<13>1 2003-10-11T22:14:15Z - - - - - x", own[200];
 	struct line_clock clock = { .now = NOW };
 	struct entry e;
@@ -388,6 +459,12 @@ START_TEST(records)
 	ck_assert_str_eq(field(&e, "pid"), "12");
 	ck_assert_str_eq(field(&e, "facility"), "auth");
 	ck_assert_str_eq(field(&e, "msgid"), "ID");
+	ck_assert_ptr_null(field(&e, "sequence"));
+	line_parse(cisco, strlen(cisco), 0, &clock, &l);
+	entry_fill(&e, &l, NOW, KITH_INFO, NULL);
+	ck_assert_str_eq(e.record.subject, "log:%SYS-5-CONFIG_I");
+	ck_assert_int_eq(e.record.time, NOW - 2 * NS_PER_S);
+	ck_assert_str_eq(field(&e, "sequence"), "45");
 	line_parse(none, strlen(none), 0, &clock, &l);
 	entry_fill(&e, &l, NOW, KITH_INFO, NULL);
 	ck_assert_str_eq(e.record.subject, "log:-");

@@ -289,6 +289,152 @@ START_TEST(what_is_there_already)
 }
 END_TEST
 
+/* As kithd tells it, then all that came */
+static void path_event(uint32_t what)
+{
+	fake_host_file(f, path, "", what);
+	fire();
+}
+
+/* Its file is removed: made again at once; who is connected to the old socket is heard on, and what waits in it is not lost. */
+START_TEST(the_file_is_removed)
+{
+	struct stat st;
+	int old, new;
+
+	begin();
+	ck_assert_int_eq(fake_host_start(f), 0);
+	old = connect_to(path);
+	path_event(KITH_FILE_ADDED); /* its own */
+	ck_assert_uint_eq(f->n_logs, 0);
+	ck_assert_int_eq(send(old, "<13>a: waits", 12, 0), 12);
+	ck_assert_int_eq(unlink(path), 0);
+	path_event(KITH_FILE_REMOVED);
+	ck_assert_ptr_null(f->note);
+	ck_assert_ptr_nonnull(strstr(f->last_log, "made again"));
+	ck_assert(stat(path, &st) == 0 && (st.st_mode & 07777) == 0666);
+	new = connect_to(path);
+	ck_assert_int_eq(send(new, "<13>a: new", 10, 0), 10);
+	ck_assert_int_eq(send(old, "<13>a: old", 10, 0), 10);
+	fire();
+	ck_assert_ptr_nonnull(fake_host_record(f, " waits "));
+	ck_assert_ptr_nonnull(fake_host_record(f, " new "));
+	ck_assert_ptr_nonnull(fake_host_record(f, " old "));
+	ck_assert_uint_eq(f->n_records, 3);
+	/* Once more: the oldest ends, after what was sent to it. */
+	ck_assert_int_eq(send(old, "<13>a: end", 10, 0), 10);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(fake_host_resync(f), 0);
+	ck_assert_ptr_nonnull(fake_host_record(f, " end "));
+	ck_assert_int_lt(send(old, "<13>a: no", 9, MSG_NOSIGNAL), 0);
+	ck_assert_int_eq(send(new, "<13>a: on", 9, 0), 9);
+	fire();
+	fake_host_advance(f, 2 * NS_PER_S);
+	ck_assert(count("received") == 5 && f->n_records == 5);
+	ck_assert_int_eq(send(new, "<13>a: last", 11, 0), 11);
+	fake_host_stop(f);
+	ck_assert_ptr_nonnull(fake_host_record(f, " last "));
+	ck_assert(stat(path, &st) < 0);
+	close(old);
+	close(new);
+	end();
+}
+END_TEST
+
+/* Another's has its path: left alone and said, while who is connected to the old one is heard; taken when it is gone. */
+START_TEST(the_file_is_taken_over)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int other = socket(AF_UNIX, SOCK_DGRAM, 0), fd;
+
+	begin();
+	strcpy(address.sun_path, path);
+	ck_assert_int_eq(fake_host_start(f), 0);
+	fd = connect_to(path);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(bind(other, (struct sockaddr *)&address, sizeof(address)), 0);
+	path_event(KITH_FILE_REMOVED);
+	path_event(KITH_FILE_ADDED);
+	ck_assert_ptr_nonnull(strstr(f->note, "somebody else listens there; tried again every 10 s"));
+	ck_assert_int_eq(send(fd, "<13>a: x", 8, 0), 8);
+	fake_host_advance(f, 20 * NS_PER_S);
+	fire();
+	ck_assert_ptr_nonnull(strstr(f->note, "somebody else listens there"));
+	ck_assert_uint_eq(f->n_records, 1);
+	/* It ends, and leaves its file. */
+	close(other);
+	fake_host_advance(f, 20 * NS_PER_S);
+	ck_assert_ptr_null(f->note);
+	close(fd);
+	fd = connect_to(path);
+	ck_assert_int_eq(send(fd, "<13>a: y", 8, 0), 8);
+	fire();
+	fake_host_advance(f, 2 * NS_PER_S);
+	ck_assert(f->n_records == 2 && count("received") == 2);
+	/* And one that takes it with it: noticed at once */
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(fake_write(tree, "/log", "a file"), 0);
+	path_event(KITH_FILE_REMOVED);
+	ck_assert_ptr_nonnull(f->note);
+	ck_assert_int_eq(unlink(path), 0);
+	path_event(KITH_FILE_REMOVED);
+	ck_assert_ptr_null(f->note);
+	close(fd);
+	end();
+}
+END_TEST
+
+/* Who removes it again and again does not keep kithd busy; a folder that comes back brings the old socket. */
+START_TEST(the_file_is_always_removed)
+{
+	char away[200];
+	struct stat st;
+	unsigned made = 0;
+
+	begin();
+	ck_assert_int_eq(fake_host_start(f), 0);
+	for (int i = 0; i < 20; i++) {
+		made += unlink(path) == 0;
+		path_event(KITH_FILE_REMOVED);
+	}
+	ck_assert_uint_le(made, 6);
+	ck_assert_ptr_nonnull(strstr(f->note, "tried again every 10 s"));
+	fake_host_advance(f, 20 * NS_PER_S);
+	ck_assert(stat(path, &st) == 0);
+	ck_assert_ptr_null(f->note);
+	snprintf(away, sizeof(away), "%s/away", tree);
+	ck_assert_int_eq(rename(path, away), 0);
+	path_event(KITH_FILE_REMOVED);
+	ck_assert_ptr_nonnull(f->note);
+	ck_assert_int_eq(rename(away, path), 0);
+	fake_host_advance(f, 20 * NS_PER_S);
+	ck_assert_ptr_null(f->note);
+	fake_host_stop(f);
+	ck_assert(stat(path, &st) < 0);
+	end();
+}
+END_TEST
+
+/* Without a priority it is user.notice. */
+START_TEST(without_a_priority)
+{
+	int fd;
+
+	begin();
+	ck_assert_int_eq(fake_host_start(f), 0);
+	fd = connect_to(path);
+	ck_assert_int_eq(send(fd, "no pri at all", 13, 0), 13);
+	ck_assert_int_eq(send(fd, "<192>too much", 13, 0), 13);
+	ck_assert_int_eq(send(fd, "<189>45: *Nov 14 22:13:20.5: %SYS-5-CONFIG_I: x", 47, 0), 47);
+	fire();
+	ck_assert_ptr_nonnull(strstr(fake_host_record(f, "no pri"), "5 log:- no pri at all facility=user "));
+	ck_assert_ptr_nonnull(strstr(fake_host_record(f, "too much"), "5 log:- <192>too much facility=user "));
+	ck_assert_ptr_nonnull(strstr(fake_host_record(f, "CONFIG_I"), "5 log:%SYS-5-CONFIG_I x facility=local7 sequence=45 "));
+	close(fd);
+	end();
+}
+END_TEST
+
 /* More than a source may bring: what is left is counted, and said after a while. */
 START_TEST(a_flood)
 {
@@ -385,6 +531,10 @@ int main(void)
 	tcase_add_test(tcase, a_local_line);
 	tcase_add_test(tcase, long_lines_are_cut);
 	tcase_add_test(tcase, what_is_there_already);
+	tcase_add_test(tcase, the_file_is_removed);
+	tcase_add_test(tcase, the_file_is_taken_over);
+	tcase_add_test(tcase, the_file_is_always_removed);
+	tcase_add_test(tcase, without_a_priority);
 	tcase_add_test(tcase, a_flood);
 	tcase_add_test(tcase, from_the_network);
 	suite_add_tcase(suite, tcase);
