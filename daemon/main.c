@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <locale.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -288,6 +289,7 @@ int main(int argc, char **argv)
 	struct daemon d = { .lock = -1, .ready = -1 };
 	int status;
 
+	setlocale(LC_CTYPE, "C.UTF-8"); /* which characters are letters, in what `matches` is given */
 	if (options_parse(argc, argv, &d.options) < 0)
 		return 2;
 	/* What was open in the shell or supervisor that started it is nothing for its actions and checks. */

@@ -1,9 +1,15 @@
 #include "promises/regex.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tre/tre.h>
+#include <wchar.h>
+
+#include "base/buf.h"
+
+#define WIDE_SOME 512 /* characters of a text that no memory is asked for */
 
 /* ---- how large does it become? ----------------------------------------------------------------------------------- */
 
@@ -174,6 +180,34 @@ static void needle_find(struct regex *r, const char *pattern)
 
 /* ---- the library ------------------------------------------------------------------------------------------------- */
 
+/* `ret_wide` has room for as many as `text` has bytes; what is no UTF-8 becomes U+FFFD, a byte each. Returns how many characters there are. */
+static size_t widen(wchar_t *ret_wide, const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	size_t n = 0;
+
+	while (*at) {
+		size_t length = *at < 0x80 ? 1 : utf8_length(at, strnlen((const char *)at, 4));
+		uint32_t c = *at < 0x80 ? *at : !length ? 0xfffd : *at & (0xff >> (length + 1));
+
+		for (size_t k = 1; k < length; k++)
+			c = c << 6 | (at[k] & 0x3f);
+		at += length ? length : 1;
+		ret_wide[n++] = (wchar_t)c;
+	}
+	return n;
+}
+
+/* As characters, not as bytes, whatever the locale */
+static int compile(regex_t *ret_compiled, const char *pattern)
+{
+	wchar_t *wide = malloc((strlen(pattern) + 1) * sizeof(*wide));
+	int err = wide ? tre_regwncomp(ret_compiled, wide, widen(wide, pattern), REG_EXTENDED | REG_NOSUB) : REG_ESPACE;
+
+	free(wide);
+	return err;
+}
+
 struct regex *regex_new(const char *pattern, char *why, size_t size)
 {
 	const char *large = too_large(pattern);
@@ -188,7 +222,7 @@ struct regex *regex_new(const char *pattern, char *why, size_t size)
 	compiled = calloc(1, sizeof(*compiled));
 	if (!r || !compiled)
 		goto fail;
-	err = tre_regncomp(compiled, pattern, strlen(pattern), REG_EXTENDED | REG_NOSUB);
+	err = compile(compiled, pattern);
 	if (err) {
 		if (err != REG_ESPACE)
 			tre_regerror(err, compiled, why, size);
@@ -224,7 +258,17 @@ void regex_free_all(struct regex *first)
 
 bool regex_matches(const struct regex *r, const char *text)
 {
+	wchar_t some[WIDE_SOME], *wide = some;
+	size_t length;
+	bool matches;
+
 	if (*r->needle && !strstr(text, r->needle))
 		return false;
-	return tre_regnexec(r->compiled, text, strlen(text), 0, NULL, 0) == 0;
+	length = strlen(text);
+	if (length > WIDE_SOME && !(wide = malloc(length * sizeof(*wide))))
+		return false;
+	matches = tre_regwnexec(r->compiled, wide, widen(wide, text), 0, NULL, 0) == 0;
+	if (wide != some)
+		free(wide);
+	return matches;
 }

@@ -56,26 +56,45 @@ static int take_priority(struct log *l)
 	return CLI_USAGE;
 }
 
-/* "a=1,b=2": a comma before what is no KEY= belongs to the value. */
+/* Up to the comma that ends it; one before what is no KEY=, or behind a backslash, belongs to the value. */
+static size_t field_length(const char *text)
+{
+	size_t length = 0;
+
+	for (;; length++) {
+		const char *next;
+
+		length += strcspn(text + length, ",");
+		next = text + length + 1;
+		if (!text[length] || ((!length || text[length - 1] != '\\') && memchr(next, '=', strcspn(next, ","))))
+			return length;
+	}
+}
+
+/* "a=1,b=2" */
 static int add_fields(struct log *l, const char *text)
 {
 	while (*text) {
-		size_t length = strcspn(text, ",");
+		size_t length = field_length(text), n = 0;
+		char **more, *field;
 
-		while (text[length] && !strchr(text + length + 1, '='))
-			length = strlen(text);
-		while (text[length] && memchr(text + length + 1, '=', strcspn(text + length + 1, ",")) == NULL)
-			length += 1 + strcspn(text + length + 1, ",");
 		if (!memchr(text, '=', length) || *text == '=') {
 			cli_fail("\"%s\" is no field: KEY=VALUE", text);
 			return CLI_USAGE;
 		}
-		l->fields = realloc(l->fields, (l->ask.n_fields + 1) * sizeof(*l->fields));
-		if (!l->fields || !(l->fields[l->ask.n_fields] = strndup(text, length))) {
+		more = realloc(l->fields, (l->ask.n_fields + 1) * sizeof(*l->fields));
+		field = malloc(length + 1);
+		l->fields = more ? more : l->fields;
+		if (!more || !field) {
+			free(field);
 			cli_fail("out of memory");
 			return CLI_UNREACHABLE;
 		}
-		l->ask.n_fields++;
+		for (size_t k = 0; k < length; k++)
+			if (text[k] != '\\' || text[k + 1] != ',')
+				field[n++] = text[k];
+		field[n] = '\0';
+		l->fields[l->ask.n_fields++] = field;
 		text += length + (text[length] == ',');
 	}
 	return CLI_YES;
@@ -125,15 +144,13 @@ static int take_options(struct log *l)
 
 static void show_json(const Control__Record *r)
 {
-	json_t *o = json_object(), *fields = json_object();
+	json_t *o = json_object();
 
-	for (size_t i = 0; i < r->n_fields; i++)
-		json_object_set_new(fields, r->fields[i]->key, json_text(r->fields[i]->value));
 	json_object_set_new(o, "time", json_time(r->time));
 	json_object_set_new(o, "priority", json_string(priority_text(r->priority)));
 	json_object_set_new(o, "subject", json_text(r->subject));
 	json_object_set_new(o, "message", json_text(r->message));
-	json_object_set_new(o, "fields", fields);
+	json_object_set_new(o, "fields", json_fields(r->fields, r->n_fields));
 	json_object_set_new(o, "source", json_text(*r->source ? r->source : "kith"));
 	json_line_take(o);
 }

@@ -31,14 +31,12 @@ static json_t *line_json(const char *kind, int64_t time)
 
 static json_t *record_json(const Control__Record *r)
 {
-	json_t *o = line_json("record", r->time), *fields = json_object();
+	json_t *o = line_json("record", r->time);
 
-	for (size_t i = 0; i < r->n_fields; i++)
-		json_object_set_new(fields, r->fields[i]->key, json_text(r->fields[i]->value));
 	json_object_set_new(o, "priority", json_string(priority_text(r->priority)));
 	json_object_set_new(o, "subject", json_text(r->subject));
 	json_object_set_new(o, "message", json_text(r->message));
-	json_object_set_new(o, "fields", fields);
+	json_object_set_new(o, "fields", json_fields(r->fields, r->n_fields));
 	return o;
 }
 

@@ -34,6 +34,27 @@ json_t *json_text(const char *text)
 	return made ? made : json_null();
 }
 
+json_t *json_fields(Control__Field *const *fields, size_t n)
+{
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *there = json_object_get(all, fields[i]->key), *list = json_is_array(there) ? there : NULL;
+
+		if (!there) {
+			json_object_set_new(all, fields[i]->key, json_text(fields[i]->value));
+			continue;
+		}
+		if (!list) {
+			list = json_array();
+			json_array_append(list, there);
+			json_object_set_new(all, fields[i]->key, list);
+		}
+		json_array_append_new(list, json_text(fields[i]->value));
+	}
+	return all;
+}
+
 json_t *json_time(int64_t wall)
 {
 	char text[CLOCK_TEXT_MAX];

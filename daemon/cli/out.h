@@ -57,6 +57,8 @@ char *ago_text(int64_t since, int64_t now, char *text, size_t size);
 char *clock_text(int64_t wall, char *text, size_t size);
 
 /* ---- JSON ---- */
+/* Several of one key: all of them, as an array */
+json_t *json_fields(Control__Field *const *fields, size_t n);
 json_t *json_text(const char *text);   /* broken UTF-8 becomes U+FFFD; NULL becomes null */
 json_t *json_time(int64_t wall);       /* RFC 3339; null for 0 */
 json_t *json_value(const Control__Sample *sample); /* number, string, or null */

@@ -15,6 +15,11 @@ static size_t where_at(const char *text, size_t length)
 	return (size_t)(at - text);
 }
 
+static bool where_here(const char *where, const char *host)
+{
+	return !strcasecmp(where, host) || !strcmp(where, "localhost");
+}
+
 static int where_check(const char *text, size_t at, const char *host, struct buf *why)
 {
 	const char *where = text + at + 1;
@@ -25,16 +30,21 @@ static int where_check(const char *text, size_t at, const char *host, struct buf
 		buf_printf(why, "\"%s\": a host's name is missing after the '@'", text);
 		return -EINVAL;
 	}
-	if (!strcasecmp(where, host) || !strcmp(where, "localhost"))
+	if (where_here(where, host))
 		return 0;
 	buf_printf(why, "no neighbours yet: \"%s\" is not this host, which is \"%s\"", where, host);
 	return -EHOSTUNREACH;
 }
 
-static int pattern_parse(struct pattern *p, const char *text, const char *host, struct buf *why)
+static int pattern_parse(struct pattern *p, const char *text, bool subjects, const char *host, struct buf *why)
 {
 	size_t length = where_at(text, strlen(text));
+	/* service:getty@tty1.service */
+	bool whole = subjects && text[length] && memchr(text, ':', length) && !where_here(text + length + 1, host);
 	int r;
+
+	if (whole)
+		length = strlen(text);
 
 	for (const char *c = text; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f) {
@@ -48,8 +58,8 @@ static int pattern_parse(struct pattern *p, const char *text, const char *host, 
 	if (!p->text)
 		return -ENOMEM;
 	p->length = length;
-	p->series = name_split(p->text, length, &p->name) == 0;
-	if (!length || (!p->series && memchr(text, ':', length))) {
+	p->series = !whole && name_split(p->text, length, &p->name) == 0;
+	if (!length || (!p->series && !whole && memchr(text, ':', length))) {
 		buf_printf(why,
 		        "\"%.*s\" names nothing: a series is family:instance:metric or family:metric, a promise bundle.promise",
 		           (int)length, text);
@@ -58,7 +68,7 @@ static int pattern_parse(struct pattern *p, const char *text, const char *host, 
 	return 0;
 }
 
-int patterns_parse(struct patterns *p, char *const *texts, size_t n, const char *host, struct buf *why)
+static int parse(struct patterns *p, char *const *texts, size_t n, bool subjects, const char *host, struct buf *why)
 {
 	struct patterns made = { 0 };
 	int r;
@@ -73,7 +83,7 @@ int patterns_parse(struct patterns *p, char *const *texts, size_t n, const char 
 			return -ENOMEM;
 	}
 	for (; made.n < n; made.n++) {
-		r = pattern_parse(&made.list[made.n], texts[made.n], host, why);
+		r = pattern_parse(&made.list[made.n], texts[made.n], subjects, host, why);
 		if (r < 0) {
 			made.n++; /* its text is to be freed as well */
 			patterns_free(&made);
@@ -82,6 +92,16 @@ int patterns_parse(struct patterns *p, char *const *texts, size_t n, const char 
 	}
 	*p = made;
 	return 0;
+}
+
+int patterns_parse(struct patterns *p, char *const *texts, size_t n, const char *host, struct buf *why)
+{
+	return parse(p, texts, n, false, host, why);
+}
+
+int patterns_parse_subjects(struct patterns *p, char *const *texts, size_t n, const char *host, struct buf *why)
+{
+	return parse(p, texts, n, true, host, why);
 }
 
 void patterns_free(struct patterns *p)

@@ -27,6 +27,8 @@ struct patterns {
  * `why` says so in one line.
  */
 int patterns_parse(struct patterns *p, char *const *texts, size_t n, const char *host, struct buf *why);
+/* Of records: family:instance, in which an '@' that no host of this name follows is part of the instance */
+int patterns_parse_subjects(struct patterns *p, char *const *texts, size_t n, const char *host, struct buf *why);
 void patterns_free(struct patterns *p);
 
 /* Any series of this family? For a quick no. */

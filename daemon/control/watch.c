@@ -202,7 +202,8 @@ int watch_start(struct peer *p, const Control__WatchRequest *request)
 		return -ENOMEM;
 	s->peer = p;
 	s->kinds = request->kinds & WATCH_ALL ? request->kinds & WATCH_ALL : WATCH_ALL;
-	r = patterns_parse(&s->patterns, request->patterns, request->n_patterns, control_host(p->control), &why);
+	r = (s->kinds & WATCH_SAMPLES ? patterns_parse : patterns_parse_subjects)(&s->patterns, request->patterns, request->n_patterns,
+	                                                                           control_host(p->control), &why);
 	if (r < 0) {
 		peer_say_refused(p, r, &why);
 		r = -EINVAL;

@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -258,6 +259,39 @@ with suite.check("a reader that does not read holds kith-log up, and nobody else
     lines = 1 + sum(1 for _ in slow.stdout)
     assert slow.wait() == 0 and lines >= N, lines
     slow.stdout.close()
+
+with suite.check("subjects with an '@', several fields of one key, values with commas, and expressions that match characters"):
+    at = os.path.join(suite.folder(), "log")
+    with suite.daemon(conf='plugin syslog { sockets = ["%s"] }\n' % at) as d:
+        wait_for("the socket", lambda: os.path.exists(at), alive=d)
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        for line in ("<14>Nov 28 11:00:00 user@host: at sign", '<13>1 - h app - - [origin ip="192.0.2.1" ip="192.0.2.129" k="a,b=c"] twice',
+                     "<13>Nov 28 11:00:00 app: M\u00fcller \u00c4\u00d6\u00dc stra\u00dfe"):
+            s.sendto(line.encode(), at)
+        s.close()
+        wait_for("the records", lambda: log(d, "-g", "stra"), alive=d)
+        for pattern in ("log:user@host", "log:*@*", "log:user@h*", "log:user?host", "log:user@host@" + socket.gethostname(), "log:user@host@localhost"):
+            assert [x["subject"] for x in log(d, pattern)] == ["log:user@host"], pattern
+        assert not log(d, "log:user@another") and not log(d, "log:app@host")
+        p = subprocess.run([KITH, "-s", d.socket, "log", "@another"], capture_output=True, text=True, env=environment())
+        assert p.returncode in (2, 3), (p.returncode, p.stderr)
+        follow = subprocess.Popen([KITH, "-s", d.socket, "log", "--json", "-f", "log:user@host"], stdout=subprocess.PIPE, text=True, env=environment())
+        assert json.loads(follow.stdout.readline())["message"] == "at sign"
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.sendto(b"<14>Nov 28 11:00:00 other@host: not this", at)
+        s.sendto(b"<14>Nov 28 11:00:00 user@host: and this", at)
+        s.close()
+        assert json.loads(follow.stdout.readline())["message"] == "and this"
+        follow.terminate()
+        follow.wait()
+        follow.stdout.close()
+        fields = log(d, "-g", "^twice$")[0]["fields"]
+        assert fields["origin_ip"] == ["192.0.2.1", "192.0.2.129"] and fields["origin_k"] == "a,b=c", fields
+        for given, n in (("origin_ip=192.0.2.1", 1), ("origin_ip=192.0.2.129,origin_ip=192.0.2.1", 1), ("origin_k=a\\,b=c", 1), ("origin_k=a\\,b=c,origin_ip=192.0.2.1", 1),
+                         ("origin_k=a,b=c", 0), ("origin_k=a", 0)):
+            assert len(log(d, "--fields", given)) == n, given
+        for given, n in (("M.ller", 1), ("^M.{5} .{3} s", 1), ("stra\\we", 1), ("[\u00fcx]ller", 1), ("[\u00e4x]", 0), ("M..ller", 0), ("^.{17}$", 1), ("[[:alpha:]]{6} [[:upper:]]{3} ", 1)):
+            assert len([x for x in log(d, "-g", given, "log:app")]) == n, given
 
 with suite.check("--follow shows what was and what comes, once"), \
         suite.daemon(promises={"a.promise": "bundle a { promise low { promiser load\n keep load:1m >= 0 } }\n"}) as d:

@@ -90,6 +90,37 @@ static bool parse(struct patterns *p, const char *text)
 	return r == 0;
 }
 
+START_TEST(subjects_with_an_at)
+{
+	static const struct {
+		const char *pattern, *subject;
+		bool matches;
+	} cases[] = {
+		{ "service:getty@tty1.service", "service:getty@tty1.service", true },
+		{ "service:getty@*", "service:getty@tty1.service", true },
+		{ "service:getty@tty1.service", "service:getty", false },
+		{ "service:getty@tty1.service@web1", "service:getty@tty1.service", true },
+		{ "service:*@*", "service:ssh", false },
+		{ "service:ssh@web1", "service:ssh", true },
+		{ "service:ssh@web1", "service:ssh@web1", false },
+		{ "service@web1", "service:ssh", true },
+	};
+	char *other[] = { (char *)"service@web2" };
+	struct buf why = BUF_INIT;
+	struct patterns p;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *texts[] = { (char *)cases[i].pattern };
+
+		ck_assert_int_eq(patterns_parse_subjects(&p, texts, 1, "web1", &why), 0);
+		ck_assert_msg(patterns_subject(&p, cases[i].subject) == cases[i].matches, "%s", cases[i].pattern);
+		patterns_free(&p);
+	}
+	ck_assert_int_eq(patterns_parse_subjects(&p, other, 1, "web1", &why), -EHOSTUNREACH);
+	buf_free(&why);
+}
+END_TEST
+
 START_TEST(patterns_of_promises)
 {
 	static const struct {
@@ -288,6 +319,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, queue_keeps_order, 0, 4);
 	tcase_add_test(t, queue_bounds);
+	tcase_add_test(t, subjects_with_an_at);
 	tcase_add_test(t, patterns_of_promises);
 	tcase_add_test(t, patterns_of_subjects);
 	tcase_add_test(t, patterns_refused);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -363,6 +364,7 @@ int main(int argc, char **argv)
 	struct options o = { .state_dir = KITH_STATEDIR, .host = "localhost" };
 	int c;
 
+	setlocale(LC_CTYPE, "C.UTF-8"); /* which characters are letters */
 	signal(SIGPIPE, SIG_IGN);
 	while ((c = getopt_long(argc, argv, "Vh", options_long, NULL)) != -1) {
 		if (c == 'S')

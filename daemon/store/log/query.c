@@ -254,7 +254,7 @@ int query_new(struct query *q, const Control__LogRequest *request, const char *h
 	(void)now;
 	q->own = !request->sources || (request->sources & 1);
 	q->journal = !request->sources || (request->sources & 2);
-	r = patterns_parse(&q->patterns, request->patterns, request->n_patterns, host, why);
+	r = patterns_parse_subjects(&q->patterns, request->patterns, request->n_patterns, host, why);
 	if (r == 0)
 		r = query_take_fields(q, request, why);
 	if (r == 0 && request->grep && *request->grep) {
