@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/archives.h"
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/log.h"
 #include "plugin.h"
-#include "store/fold/archives.h"
 #include "store/fold/export.h"
 #include "store/fold/family.h"
 #include "store/fold/resample.h"

@@ -15,8 +15,8 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "base/archives.h"
 #include "control/pattern.h"
-#include "store/fold/archives.h"
 #include "store/fold/family.h"
 #include "store/fold/librrd.h"
 #include "store/fold/resample.h"

@@ -1,7 +1,6 @@
 # kith-fold: librrd is mapped by it when it is needed, and by nobody else
 FOLD_SOURCES = \
 	daemon/store/fold/answer.c daemon/store/fold/answer.h \
-	daemon/store/fold/archives.c daemon/store/fold/archives.h \
 	daemon/store/fold/arguments.c daemon/store/fold/arguments.h \
 	daemon/store/fold/export.c daemon/store/fold/export.h \
 	daemon/store/fold/family.c daemon/store/fold/family.h \
