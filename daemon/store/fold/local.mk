@@ -18,7 +18,8 @@ FOLD_SOURCES = \
 	daemon/store/fold/samples.c \
 	daemon/store/fold/state.c daemon/store/fold/state.h \
 	daemon/store/fold/undo.c daemon/store/fold/undo.h \
-	daemon/store/fold/verify.c daemon/store/fold/verify.h \
+	daemon/store/fold/verify.c daemon/store/fold/verify.h daemon/store/fold/verify_impl.h \
+	daemon/store/fold/verify_family.c daemon/store/fold/verify_learn.c \
 	daemon/store/fold/write.c
 noinst_LIBRARIES += libkithfold.a
 libkithfold_a_SOURCES = $(FOLD_SOURCES)
