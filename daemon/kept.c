@@ -59,15 +59,19 @@ static void fold_start(struct daemon *d)
 {
 	const struct conf_journal *c = &d->conf->journal;
 	char program[PATH_MAX], step[32], keep[32];
-	const char *argv[16] = { program, "--state-dir", d->options.state_dir, "--step", step, "--archives", c->archives, "--keep", keep };
+	const char *argv[16] = { program, "--state-dir", d->options.state_dir, "--step", step, "--keep", keep };
 	struct child_request request = { .argv = argv, .timeout = FOLD_TIMEOUT, .ended = fold_ended, .keep = FOLD_SAYS, .user = d };
-	int r = places_program("kith-fold", program);
+	int r = places_program("kith-fold", program), n = 7;
 
 	snprintf(step, sizeof(step), "%llds", (long long)(c->step / NS_PER_S));
 	snprintf(keep, sizeof(keep), "%llds", (long long)(c->keep / NS_PER_S));
+	if (c->archives) {
+		argv[n++] = "--archives";
+		argv[n++] = c->archives;
+	}
 	if (c->cached) {
-		argv[9] = "--cached";
-		argv[10] = c->cached;
+		argv[n++] = "--cached";
+		argv[n++] = c->cached;
 	}
 	if (r == 0)
 		r = child_start(&d->children, &request, &d->fold);

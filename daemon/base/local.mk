@@ -1,5 +1,6 @@
 libkith_a_SOURCES += \
 	daemon/base/alloc.c daemon/base/alloc.h \
+	daemon/base/archives.c daemon/base/archives.h \
 	daemon/base/buf.c daemon/base/buf.h \
 	daemon/base/clock.c daemon/base/clock.h \
 	daemon/base/crc.c daemon/base/crc.h \

@@ -77,7 +77,7 @@ struct conf_journal {
 	size_t ring;               /* bytes */
 	uint64_t max_size;         /* bytes */
 	int64_t sync, fold, step, keep; /* ns; fold 0: never */
-	char *archives;
+	char *archives;            /* those that kith-fold takes; NULL: what goes by default with the step */
 	char *cached;              /* NULL: none */
 	struct conf_node *node;    /* NULL: not mentioned */
 };

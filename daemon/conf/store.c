@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/archives.h"
 #include "base/clock.h"
 
 #define YEAR (365 * 86400.)
@@ -21,7 +22,7 @@ const struct kith_option conf_journal_keys[] = {
 	[JOURNAL_SYNC] = { "sync", "30s", "what a power cut may cost", 1, 3600, KITH_OPTION_DURATION },
 	[JOURNAL_FOLD] = { "fold", "1h", "how often samples are folded into RRD files; 0: never", 0, 86400, KITH_OPTION_DURATION },
 	[JOURNAL_STEP] = { "step", "10s", "of new RRD files", 1, 3600, KITH_OPTION_DURATION },
-	[JOURNAL_ARCHIVES] = { "archives", "10s:6h,1min:2d,10min:2w,2h:2y", "of new RRD files: STEP:LENGTH each", 0, 0, KITH_OPTION_STRING },
+	[JOURNAL_ARCHIVES] = { "archives", ARCHIVES_DEFAULT, "of new RRD files: STEP:LENGTH each", 0, 0, KITH_OPTION_STRING },
 	[JOURNAL_KEEP] = { "keep", "30d", "RRD files of what is gone", 3600, 100 * YEAR, KITH_OPTION_DURATION },
 	[JOURNAL_CACHED] = { "cached", NULL, "the address of an rrdcached that writes them", 0, 0, KITH_OPTION_STRING },
 };
@@ -72,6 +73,32 @@ static char *take_string(struct conf_option *v)
 	return string;
 }
 
+/* As kith-fold will take them: it would refuse each time it is started. */
+static int check_archives(const struct conf_option *v, const struct conf_node *const *nodes, struct faults *faults)
+{
+	const struct conf_node *n = nodes[JOURNAL_STEP];
+	int64_t step = llround(v[JOURNAL_STEP].number * (double)NS_PER_S);
+	struct archives archives;
+	struct buf why = BUF_INIT;
+	char shown[CONF_SHOW_MAX];
+	int r;
+
+	if (step % NS_PER_S) {
+		conf_fault(faults, false, n->file, n->at, n->width, "write whole seconds, such as 10s", "step is %s: RRD files know whole seconds alone",
+		           conf_show(n->string, strlen(n->string), shown));
+		return -EINVAL;
+	}
+	if (!v[JOURNAL_ARCHIVES].set)
+		return 0;
+	n = nodes[JOURNAL_ARCHIVES];
+	r = archives_parse(v[JOURNAL_ARCHIVES].string, step, &archives, &why);
+	if (r < 0)
+		conf_fault(faults, false, n->file, n->at, n->width, "write the length of a row and how long rows are kept, the shortest first: " ARCHIVES_DEFAULT,
+		           "archives: %s", buf_text(&why));
+	buf_free(&why);
+	return r;
+}
+
 static void take_all(struct conf_journal *j, struct conf_option *v)
 {
 	j->enabled = v[JOURNAL_ENABLED].number != 0;
@@ -81,7 +108,8 @@ static void take_all(struct conf_journal *j, struct conf_option *v)
 	j->fold = llround(v[JOURNAL_FOLD].number * (double)NS_PER_S);
 	j->step = llround(v[JOURNAL_STEP].number * (double)NS_PER_S);
 	j->keep = llround(v[JOURNAL_KEEP].number * (double)NS_PER_S);
-	j->archives = take_string(&v[JOURNAL_ARCHIVES]);
+	/* What goes by default depends on the step: kith-fold knows. */
+	j->archives = v[JOURNAL_ARCHIVES].set ? take_string(&v[JOURNAL_ARCHIVES]) : NULL;
 	j->cached = take_string(&v[JOURNAL_CACHED]);
 }
 
@@ -91,7 +119,7 @@ int conf_read_journal(struct conf *c, struct faults *faults)
 	const struct conf_node *section = c->journal.node ? c->journal.node : &none, *nodes[N_JOURNAL] = { 0 };
 	struct conf_option v[N_JOURNAL] = { { 0 } };
 	int r, error = unknown_keys(section, faults);
-	bool wrong = false;
+	bool wrong = false, fit = true;
 
 	for (size_t i = 0; i < N_JOURNAL; i++) {
 		v[i].number = NAN;
@@ -99,8 +127,13 @@ int conf_read_journal(struct conf *c, struct faults *faults)
 		if (r >= 0 && !v[i].set)
 			r = conf_read_fallback("journal", &conf_journal_keys[i], &v[i], faults);
 		wrong = wrong || r < 0;
+		fit = fit && (r >= 0 || (i != JOURNAL_STEP && i != JOURNAL_ARCHIVES));
 		if (r < 0 && error != -ENOMEM)
 			error = r;
+	}
+	if (fit && (r = check_archives(v, nodes, faults)) < 0) {
+		wrong = true;
+		error = error != -ENOMEM ? r : error;
 	}
 	if (!wrong)
 		take_all(&c->journal, v);

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/archives.h"
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/log.h"
-#include "store/fold/archives.h"
 #include "store/fold/family.h"
 #include "store/fold/rrdfile.h"
 #include "store/fold/state.h"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kithtest import (BUNDLES, DEADLINE, KITHD, PLUGINS, TEST_PLUGINS, Skip, Suite, environment, sanitized, wait_for)  # noqa: E402
+from kithtest import (BUNDLES, DEADLINE, KITHD, PLUGINS, TEST_PLUGINS, Skip, Suite, environment, sanitized, wait_for, write_file)  # noqa: E402
 
 BASE = {"kith"} | {name[:-3] for name in os.listdir(PLUGINS) if name.endswith(".so")}
 assert BASE > {"cpu", "memory", "load", "interface", "disk", "df", "processes", "swap", "vmem", "uptime", "exec", "file", "textfile"}, BASE
@@ -199,5 +199,22 @@ with suite.check("descriptors are close-on-exec, all but the three"):
             except FileNotFoundError:
                 continue  # of one who asked, and has gone since
             assert int(fd) < 3 or flags & os.O_CLOEXEC, os.readlink("/proc/%d/fd/%s" % (d.process.pid, fd))
+
+with suite.check("archives that kith-fold would refuse at each fold: named by -t and at the start; a reload leaves what was"):
+    for text, place, what in (('archives = "10s"', "1:22", "is not how long a row is"), ('archives = "10s:6h,15s:1d"', "1:22", "15s:1d"),
+                              ("step = 1500ms", "1:18", "whole seconds"), ('step = 30s; archives = "10s:6h"', "1:34", "the step, which is 30 s")):
+        for how in ("-t",), ():
+            status, said = suite.daemon(conf="journal { %s }\n" % text).run_out(*how)
+            assert status == 1 and "kith.conf:%s: " % place in said and what in said, (text, how, status, said)
+    with suite.daemon(conf='journal { step = 2s; archives = "2s:1h" }\n') as d:
+        write_file(d.path("kith.conf"), 'journal { step = 2s; archives = "3s:1h" }\n')
+        d.reload()
+        assert d.lines(r"kith\.conf:1:33: .*the step, which is 2 s"), d.log()
+        assert d.lines("the configuration has faults") and not d.lines("configuration read"), d.log()
+
+with suite.check("a step that the archives by default do not fit: they are others then, and a fold works"):
+    with suite.daemon(conf="interval = 100ms\njournal { fold = 1s; step = 7s }\n") as d:
+        wait_for("a fold", lambda: os.path.exists(os.path.join(d.state, "journal", "folded")), alive=d)
+        assert not d.lines("kith-fold: .*archives"), d.log()
 
 suite.end()

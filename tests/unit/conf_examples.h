@@ -344,6 +344,27 @@ static const struct example loaded[] = {
 	  "kith.conf:1:22: unknown key \"rings\" of journal\n"
 	  "    journal { fold = 2d; rings = 1MiB }\n"
 	  "                         ^~~~~ did you mean \"ring\"?\n" },
+	{ "journal { archives = \"10s\" }",
+	  "kith.conf:1:22: archives: \"10s\" is not how long a row is and how long rows are kept, such as 1min:2d\n"
+	  "    journal { archives = \"10s\" }\n"
+	  "                         ^~~~~ write the length of a row and how long rows are kept, the shortest first: 10s:6h,1min:2d,10min:2w,2h:2y\n" },
+	{ "journal { archives = '10s:6h,15s:1d'; fold = 2d }",
+	  "kith.conf:1:22: archives: \"15s:1d\": a row is not a multiple of the step, which is 10 s\n"
+	  "    journal { archives = '10s:6h,15s:1d'; fold = 2d }\n"
+	  "                         ^~~~~~~~~~~~~~~ write the length of a row and how long rows are kept, the shortest first: "
+	  "10s:6h,1min:2d,10min:2w,2h:2y\n"
+	  "kith.conf:1:46: fold is 2d: the most is 1d\n"
+	  "    journal { archives = '10s:6h,15s:1d'; fold = 2d }\n"
+	  "                                                 ^~ write a value from 0s to 1d\n" },
+	{ "journal { step = 1s; archives = '10s:6h' }\njournal { step = 1min }",
+	  "kith.conf:1:33: archives: \"10s:6h\": a row is not a multiple of the step, which is 60 s\n"
+	  "    journal { step = 1s; archives = '10s:6h' }\n"
+	  "                                    ^~~~~~~~ write the length of a row and how long rows are kept, the shortest first: "
+	  "10s:6h,1min:2d,10min:2w,2h:2y\n" },
+	{ "journal { step = 1500ms }",
+	  "kith.conf:1:18: step is 1500ms: RRD files know whole seconds alone\n"
+	  "    journal { step = 1500ms }\n"
+	  "                     ^~~~~~ write whole seconds, such as 10s\n" },
 	{ "journal = off",
 	  "kith.conf:1:11: journal wants a section, found the boolean off\n"
 	  "    journal = off\n"

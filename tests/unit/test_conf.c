@@ -309,10 +309,24 @@ static void assert_defaults(const struct conf *c)
 	ck_assert_uint_eq(c->journal.ring, 1 << 20);
 	ck_assert_uint_eq(c->journal.max_size, 64 << 20);
 	ck_assert_int_eq(c->journal.fold, INT64_C(3600) * 1000000000);
-	ck_assert_str_eq(c->journal.archives, "10s:6h,1min:2d,10min:2w,2h:2y");
+	/* Those of the example are the same, written out. */
+	ck_assert(!c->journal.archives || !strcmp(c->journal.archives, "10s:6h,1min:2d,10min:2w,2h:2y"));
 	ck_assert_int_eq(c->records_max_size, 64 << 20);
 	ck_assert_int_eq(c->records_max_age, INT64_C(30) * 86400 * 1000000000);
 }
+
+START_TEST(test_archives)
+{
+	struct conf *c = load_text("journal { step = 30s }");
+
+	/* What goes by default fits the step. */
+	ck_assert_ptr_null(c->journal.archives);
+	conf_free(c);
+	c = load_text("journal { step = 1s; archives = '1s:1h,1min:2d' }");
+	ck_assert_str_eq(c->journal.archives, "1s:1h,1min:2d");
+	conf_free(c);
+}
+END_TEST
 
 START_TEST(test_defaults)
 {
@@ -520,6 +534,7 @@ int main(void)
 	tcase_add_checked_fixture(files, setup, teardown);
 	tcase_add_loop_test(files, test_loaded, 0, N(loaded));
 	tcase_add_test(files, test_values);
+	tcase_add_test(files, test_archives);
 	tcase_add_test(files, test_defaults);
 	tcase_add_test(files, test_notify);
 	tcase_add_test(files, test_conf_d);

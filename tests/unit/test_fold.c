@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/archives.h"
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/log.h"
 #include "plugin.h"
-#include "store/fold/archives.h"
 #include "store/fold/export.h"
 #include "store/fold/family.h"
 #include "store/fold/resample.h"
@@ -365,6 +365,15 @@ START_TEST(undo_file)
 	ck_assert_int_eq(undo_restore(dir, &files), 1);
 	ck_assert_uint_eq(files, 0);
 	ck_assert_int_eq(undo_restore(dir, &files), 0);
+	ck_assert_int_eq(undo_check(dir), 0);
+	/* A damaged one goes, and nothing was taken back. */
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_eq(write(fd, data, (size_t)n - 1), n - 1);
+	close(fd);
+	ck_assert_int_eq(undo_check(dir), -EBADMSG);
+	ck_assert(undo_pending(dir));
+	ck_assert_int_eq(undo_restore(dir, &files), 0);
+	ck_assert(!undo_pending(dir));
 	ck_assert_int_eq(undo_begin(&u, dir), 0);
 	undo_give_up(&u);
 	ck_assert_int_eq(rmdir(folder), 0);

@@ -133,6 +133,7 @@ static int set_label(struct fold_family *f, const char *label, int64_t stale_aft
 	char *copy;
 
 	f->stale_after = stale_after;
+	f->told = true;
 	if (!strcmp(f->label, label))
 		return 0;
 	copy = strdup(label);
@@ -154,6 +155,25 @@ int known_learn(struct fold_family *f, const struct unpack_family *u)
 		r = known_set(f, u->metrics[i].name, u->metrics[i].unit, u->metrics[i].kind, u->metrics[i].flags, u->metrics[i].states,
 		               u->metrics[i].n_states);
 	return r;
+}
+
+const struct fold_metric *known_source(const struct fold_family *f, const char *source)
+{
+	for (uint32_t i = 0; i < f->n; i++)
+		if (!strcmp(f->metrics[i].source, source))
+			return &f->metrics[i];
+	return NULL;
+}
+
+int known_take(struct fold_family *f, const struct fold_metric *m)
+{
+	return known_set(f, m->name, m->unit, m->kind, m->flags, m->states, m->n_states);
+}
+
+int known_take_label(struct fold_family *f, const struct fold_family *from)
+{
+	f->changed = true;
+	return set_label(f, from->label, from->stale_after);
 }
 
 int known_add_file(struct fold_family *f, const char *file, const char *instance)
@@ -253,7 +273,8 @@ int known_parse(char *text, struct fold_family *f)
 	while (r == 0 && (line = line_next(&text))) {
 		size_t n = *line == '#' ? 0 : line_split(line, words, WORDS_MAX);
 
-		if (n >= 4 && !strcmp(words[0], "family") && word_number(words[3], &number) && number >= 0)
+		/* Of another family it is a copy that somebody made. */
+		if (n >= 4 && !strcmp(words[0], "family") && !strcmp(words[1], f->name) && word_number(words[3], &number) && number >= 0)
 			r = set_label(f, words[2], number);
 		else if (n >= 6 && !strcmp(words[0], "metric"))
 			r = parse_metric(f, words, n);

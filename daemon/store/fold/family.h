@@ -36,6 +36,7 @@ struct fold_family {
 	struct fold_metric *metrics;
 	uint32_t n;
 	struct family_file *files;
+	bool told;                 /* its file says which family it is of, or a segment did */
 	bool changed;              /* what the disk has is another */
 };
 
@@ -46,6 +47,12 @@ void known_free(struct fold_family *f);
 int known_metric(const struct fold_family *f, const char *name);
 /* What a segment says of it: new metrics are added, of others all is taken over. -ENOMEM; -E2BIG: too many; -EINVAL: a bad name */
 int known_learn(struct fold_family *f, const struct unpack_family *u);
+/* A metric as another family has it. -ENOMEM and the like */
+int known_take(struct fold_family *f, const struct fold_metric *m);
+/* What it is called and how long values stand, as another has it. -ENOMEM */
+int known_take_label(struct fold_family *f, const struct fold_family *from);
+/* By its data source; NULL: none */
+const struct fold_metric *known_source(const struct fold_family *f, const char *source);
 /* A file of an instance; the same as before changes nothing. -ENOMEM */
 int known_add_file(struct fold_family *f, const char *file, const char *instance);
 void known_remove_file(struct fold_family *f, struct family_file *file);

@@ -14,7 +14,7 @@
 #include "store/fold/open.h"
 #include "store/journal.h"
 
-#define LOCK_FILE ".fold.lock"
+#define MISSING_MAX 4096u /* numbers that are looked for between two segments */
 
 /* ---- begin and end --------------------------------------------------------------------------------------------------- */
 
@@ -51,7 +51,7 @@ static int open_all(struct fold *f)
 
 static int lock_all(struct fold *f)
 {
-	f->lock = openat(f->folder, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	f->lock = openat(f->folder, RRD_FOLD_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	f->update_lock = rrd_lock_open(f->folder, true);
 	if (f->lock < 0 || f->update_lock < 0) {
 		int r = f->lock < 0 ? -errno : f->update_lock;
@@ -93,36 +93,33 @@ static void close_all(struct fold *f)
 
 /* ---- how far it went --------------------------------------------------------------------------------------------------- */
 
-/* False: there is none. `told` stays 0 when it is damaged */
-static bool folded_read(struct fold *f)
+int folded_read(int journal, uint64_t *ret_number)
 {
 	char text[FOLDED_SIZE + 1] = { 0 };
-	int fd = openat(f->journal, JOURNAL_FOLDED, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(journal, JOURNAL_FOLDED, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t n;
 
 	if (fd < 0)
-		return false;
+		return errno == ENOENT ? 0 : -errno;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	if (n > 0)
-		folded_parse(text, &f->told);
-	return true;
+	return n > 0 && folded_parse(text, ret_number) ? 1 : -EBADMSG;
 }
 
-static int folded_write(const struct fold *f)
+int folded_write(const char *journal_path, int journal, uint64_t number)
 {
 	char *path = NULL, *beside = NULL, text[FOLDED_SIZE];
-	size_t n = folded_format(f->number, text);
+	size_t n = folded_format(number, text);
 	int r = -ENOMEM;
 
-	if (asprintf(&path, "%s/" JOURNAL_FOLDED, f->journal_path) < 0)
+	if (asprintf(&path, "%s/" JOURNAL_FOLDED, journal_path) < 0)
 		path = NULL;
-	if (asprintf(&beside, "%s/" JOURNAL_FOLDED ".new", f->journal_path) < 0)
+	if (asprintf(&beside, "%s/" JOURNAL_FOLDED ".new", journal_path) < 0)
 		beside = NULL;
 	if (path && beside)
 		r = file_replace(path, beside, text, n, true);
 	if (r == 0)
-		fsync(f->journal);
+		fsync(journal);
 	free(path);
 	free(beside);
 	return r;
@@ -141,7 +138,7 @@ static int checkpoint(struct fold *f)
 	if (r < 0)
 		log_err("%s/.state cannot be written: %s", f->rrd_path, strerror(-r));
 	if (r == 0 && !f->config.export_only) {
-		r = folded_write(f);
+		r = folded_write(f->journal_path, f->journal, f->number);
 		if (r < 0)
 			log_err("%s/" JOURNAL_FOLDED " cannot be written: %s", f->journal_path, strerror(-r));
 	}
@@ -150,6 +147,47 @@ static int checkpoint(struct fold *f)
 }
 
 /* ---- segments ------------------------------------------------------------------------------------------------------------ */
+
+static bool is_there(int journal, uint64_t number, const char *suffix)
+{
+	char name[SEGMENT_NAME_SIZE + 8];
+
+	snprintf(name, sizeof(name), SEGMENT_NAME "%s", (unsigned long long)number, suffix);
+	return faccessat(journal, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool segments_missing(int journal, uint64_t before, uint64_t after, uint64_t folded, uint64_t *ret_first, uint64_t *ret_last)
+{
+	uint64_t first = (before > folded ? before : folded) + 1, missing = 0;
+
+	for (uint64_t n = first; n < after; n++) {
+		/* What was set aside was said then. */
+		if (n - first < MISSING_MAX && (is_there(journal, n, "") || is_there(journal, n, SEGMENT_ASIDE)))
+			continue;
+		if (!missing++)
+			*ret_first = n;
+		*ret_last = n;
+		if (n - first >= MISSING_MAX) {
+			*ret_last = after - 1;
+			break;
+		}
+	}
+	/* kithd removes the oldest alone: when the one before is gone meanwhile, these went in the same way. */
+	return missing && is_there(journal, before, "");
+}
+
+static void say_missing(struct fold *f, uint64_t before, uint64_t after)
+{
+	uint64_t first, last;
+
+	if (f->config.export_only || !segments_missing(f->journal, before, after, before, &first, &last))
+		return;
+	f->bad = true;
+	if (first == last)
+		log_warning("segment %llu is missing: what it had is lost", (unsigned long long)first);
+	else
+		log_warning("segments %llu to %llu are missing: what they had is lost", (unsigned long long)first, (unsigned long long)last);
+}
 
 /* 0: taken in, or of no use; 1: it is still written; -errno: it cannot be read now */
 static int take(struct fold *f, uint64_t number, bool last)
@@ -171,6 +209,12 @@ static int take(struct fold *f, uint64_t number, bool last)
 		f->failed = true;
 		return r;
 	}
+	if (s.head.number != number) {
+		log_warning(SEGMENT_NAME " says that it is number %llu, and is left out", (unsigned long long)number, (unsigned long long)s.head.number);
+		f->bad = true;
+		segment_free(&s);
+		return 0;
+	}
 	if (!s.sealed && last && !f->config.export_only) {
 		segment_free(&s);
 		return 1;
@@ -185,14 +229,22 @@ static int take(struct fold *f, uint64_t number, bool last)
 static int take_all(struct fold *f)
 {
 	struct segment_file *files;
+	uint64_t before = 0; /* the last one that is there and was taken in, now or in time past; 0: none */
 	bool any = false;
 	size_t n;
 	int r = segment_list(f->journal, &files, &n);
 
 	for (size_t k = 0; r == 0 && k < n; k++) {
-		if (files[k].number <= f->number)
+		if (files[k].number <= f->number) {
+			before = files[k].number;
 			continue;
+		}
 		r = take(f, files[k].number, k + 1 == n);
+		if (r == 0 && f->number == files[k].number) {
+			if (before)
+				say_missing(f, before, f->number);
+			before = f->number;
+		}
 		any |= r == 0;
 		if (r == 0 && f->held > FOLD_HELD_MAX)
 			r = checkpoint(f);
@@ -203,18 +255,17 @@ static int take_all(struct fold *f)
 	if (r >= 0 && any)
 		return checkpoint(f);
 	/* The last one may have ended between its state and this. */
-	if (r >= 0 && f->number != f->told && !f->config.export_only && folded_write(f) < 0)
+	if (r >= 0 && f->number != f->told && !f->config.export_only && folded_write(f->journal_path, f->journal, f->number) < 0)
 		f->failed = true;
 	return r;
 }
 
 static int load(struct fold *f)
 {
-	int r = 0;
+	int r = folded_read(f->journal, &f->told);
 
 	/* A journal that began anew counts from 1 again. */
-	if (f->config.export_only || folded_read(f))
-		r = state_load(f);
+	r = f->config.export_only || r != 0 ? state_load(f) : 0;
 	return r == -ENOENT || r == 0 ? 0 : r;
 }
 

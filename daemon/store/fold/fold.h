@@ -15,8 +15,8 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "base/archives.h"
 #include "control/pattern.h"
-#include "store/fold/archives.h"
 #include "store/fold/family.h"
 #include "store/fold/librrd.h"
 #include "store/fold/resample.h"
@@ -92,6 +92,16 @@ struct fold {
 
 /* fold.c. 0: all was folded; 1: not all, or a file was bad, and it was said. -errno: it was not begun */
 int fold_run(const struct fold_config *config);
+
+/* journal/folded. 1: *ret_number is what it says; 0: there is none; -EBADMSG: it is damaged; -EACCES and the like */
+int folded_read(int journal, uint64_t *ret_number);
+int folded_write(const char *journal_path, int journal, uint64_t number);
+#define SEGMENT_ASIDE ".bad" /* behind the name of one that was set aside */
+/*
+ * Two segments that are there, with others between them that are not, behind the last one that was folded? Then *ret_first to *ret_last are missing.
+ * kithd may go on meanwhile.
+ */
+bool segments_missing(int journal, uint64_t before, uint64_t after, uint64_t folded, uint64_t *ret_first, uint64_t *ret_last);
 
 /* samples.c: segments to rows */
 int fold_segment(struct fold *f, const struct segment *s);

@@ -1,7 +1,6 @@
 # kith-fold: librrd is mapped by it when it is needed, and by nobody else
 FOLD_SOURCES = \
 	daemon/store/fold/answer.c daemon/store/fold/answer.h \
-	daemon/store/fold/archives.c daemon/store/fold/archives.h \
 	daemon/store/fold/arguments.c daemon/store/fold/arguments.h \
 	daemon/store/fold/export.c daemon/store/fold/export.h \
 	daemon/store/fold/family.c daemon/store/fold/family.h \
@@ -19,7 +18,8 @@ FOLD_SOURCES = \
 	daemon/store/fold/samples.c \
 	daemon/store/fold/state.c daemon/store/fold/state.h \
 	daemon/store/fold/undo.c daemon/store/fold/undo.h \
-	daemon/store/fold/verify.c daemon/store/fold/verify.h \
+	daemon/store/fold/verify.c daemon/store/fold/verify.h daemon/store/fold/verify_impl.h \
+	daemon/store/fold/verify_family.c daemon/store/fold/verify_learn.c \
 	daemon/store/fold/write.c
 noinst_LIBRARIES += libkithfold.a
 libkithfold_a_SOURCES = $(FOLD_SOURCES)

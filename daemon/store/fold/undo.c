@@ -237,33 +237,61 @@ static int restore_one(const char *path, const uint8_t *head, size_t length, voi
 	return r;
 }
 
-int undo_restore(int folder, size_t *ret_files)
+/* What there is, told to `fn`. 0: there is none, or all was told; -EBADMSG: it is damaged */
+static int undo_read(int folder, undo_fn *fn, void *user, bool *ret_any)
 {
-	struct restore s = { .folder = folder };
-	int fd = openat(folder, UNDO_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), r;
+	int fd = openat(folder, UNDO_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), r;
 	struct stat st;
 	void *data;
 
+	*ret_any = fd >= 0 || errno == ELOOP;
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT ? 0 : errno == ELOOP ? -EBADMSG : -errno;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 1 || st.st_size > (off_t)UNDO_MAX) {
 		close(fd);
-		r = -EBADMSG;
-	} else {
-		data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		close(fd);
-		if (data == MAP_FAILED)
-			return -errno;
-		r = undo_parse(data, (size_t)st.st_size, restore_one, &s);
-		munmap(data, (size_t)st.st_size);
+		return -EBADMSG;
 	}
-	if (r < 0 && r != -EBADMSG)
-		return r;
-	if (r == -EBADMSG)
-		log_warning("rrd/" UNDO_FILE " is damaged, and removed: an update of RRD files that was cut off cannot be taken back");
-	r = undo_done(folder);
+	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	r = data == MAP_FAILED ? -errno : 0;
+	close(fd);
 	if (r < 0)
 		return r;
+	r = undo_parse(data, (size_t)st.st_size, fn, user);
+	munmap(data, (size_t)st.st_size);
+	return r;
+}
+
+static int pass_over(const char *path, const uint8_t *head, size_t length, void *user)
+{
+	(void)path;
+	(void)head;
+	(void)length;
+	(void)user;
+	return 0;
+}
+
+int undo_check(int folder)
+{
+	bool any;
+
+	return undo_read(folder, pass_over, NULL, &any);
+}
+
+int undo_restore(int folder, size_t *ret_files)
+{
+	struct restore s = { .folder = folder };
+	bool any;
+	int r = undo_read(folder, restore_one, &s, &any), removed;
+
+	if (!any || (r < 0 && r != -EBADMSG))
+		return r;
+	removed = undo_done(folder);
+	if (removed < 0)
+		return removed;
+	if (r == -EBADMSG) {
+		log_warning("rrd/" UNDO_FILE " is damaged, and removed: an update of RRD files that was cut off cannot be taken back");
+		return 0;
+	}
 	*ret_files = s.files;
 	return 1;
 }

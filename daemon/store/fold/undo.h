@@ -39,10 +39,12 @@ int undo_done(int folder);
 typedef int undo_fn(const char *path, const uint8_t *head, size_t length, void *user);
 int undo_parse(const uint8_t *data, size_t length, undo_fn *fn, void *user);
 /*
- * Puts back what there is. 0: nothing to do; 1: *ret_files were put back. A damaged undo file is removed and said: the files are as they are.
+ * Puts back what there is. 0: nothing to do; 1: *ret_files were put back. A damaged undo file is removed and said, and is 0: the files are as they are.
  * -EIO and the like: it is still to do.
  */
 int undo_restore(int folder, size_t *ret_files);
+/* -EBADMSG: there is one, and it is damaged. 0: there is none, or it is good. Changes nothing */
+int undo_check(int folder);
 /* Is there one? */
 bool undo_pending(int folder);
 

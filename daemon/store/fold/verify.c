@@ -1,6 +1,5 @@
 #include "store/fold/verify.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -12,25 +11,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/names.h"
-#include "store/fold/family.h"
+#include "store/fold/fold.h"
 #include "store/fold/open.h"
-#include "store/fold/rrdfile.h"
-#include "store/fold/state.h"
-#include "store/fold/undo.h"
+#include "store/fold/verify_impl.h"
+#include "store/journal.h"
 #include "store/segment.h"
 
-struct verify {
-	const char *state;
-	bool repair;
-	int journal, rrd, lock;
-	char *rrd_path;
-	unsigned long segments, files, faults, repaired;
-	unsigned long long samples;
-};
-
-static void fault(struct verify *v, bool repaired, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static void fault(struct verify *v, bool repaired, const char *format, ...)
+void verify_fault(struct verify *v, bool repaired, const char *format, ...)
 {
 	va_list args;
 
@@ -95,16 +82,56 @@ static void verify_tail(struct verify *v, const char *name, const struct segment
 	if (written || (s->sealed && !s->lost))
 		return;
 	if (s->lost)
-		fault(v, v->repair && cut(v, name, s), "journal/%s: %zu bytes behind its last good frame are damaged", name, s->lost);
+		verify_fault(v, v->repair && cut(v, name, s), "journal/%s: %zu bytes behind its last good frame are damaged", name, s->lost);
 	else if (!last)
-		fault(v, v->repair && cut(v, name, s), "journal/%s: its seal is missing", name);
+		verify_fault(v, v->repair && cut(v, name, s), "journal/%s: its seal is missing", name);
 }
 
-static int verify_segment(struct verify *v, uint64_t number, bool last)
+/* What is none of ours at its place, and never will be: it goes out of the way, and is kept. */
+static bool set_aside(const struct verify *v, const char *name, bool last)
+{
+	int fd = openat(v->journal, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char to[SEGMENT_NAME_SIZE + 8];
+	bool written = fd >= 0 && is_written(fd, last);
+
+	if (fd >= 0)
+		close(fd);
+	snprintf(to, sizeof(to), "%s" SEGMENT_ASIDE, name);
+	if (written || renameat(v->journal, name, v->journal, to) < 0)
+		return false;
+	fsync(v->journal);
+	return true;
+}
+
+static void useless(struct verify *v, const char *name, bool last, const char *why)
+{
+	if (v->repair && set_aside(v, name, last))
+		verify_fault(v, true, "journal/%s: %s; it is journal/%s" SEGMENT_ASIDE " now", name, why, name);
+	else
+		verify_fault(v, false, "journal/%s: %s", name, why);
+}
+
+static int verify_samples(struct verify *v, const char *name, const struct segment *s)
 {
 	static const struct unpack_fns fns = { .sample = count };
-	char name[SEGMENT_NAME_SIZE];
 	struct unpacker *u;
+	int r = unpacker_new(s->head.begin, &fns, &v->samples, &u);
+
+	if (r < 0)
+		return r;
+	r = unpacker_feed(u, s->data, s->length);
+	if (r == -EBADMSG) {
+		verify_fault(v, false, "journal/%s: behind its first %llu samples there is what is none", name, (unsigned long long)unpacker_samples(u));
+		r = 0;
+	}
+	unpacker_free(u);
+	return r;
+}
+
+/* 1: it is a segment, and that one; 0: it is not; -ENOMEM */
+static int verify_segment(struct verify *v, uint64_t number, bool last)
+{
+	char name[SEGMENT_NAME_SIZE], why[64];
 	struct segment s;
 	int r = segment_read(v->journal, number, &s);
 
@@ -115,215 +142,82 @@ static int verify_segment(struct verify *v, uint64_t number, bool last)
 		return 0;
 	if (r == -ENOMEM || r == -ENOENT)
 		return r == -ENOENT ? 0 : r;
-	if (r < 0) {
-		fault(v, false, "journal/%s: %s", name, r == -EBADMSG ? "it is no segment" : r == -ENODATA ? "it is empty" : strerror(-r));
+	if (r == -EBADMSG || r == -EFBIG || r == -ENODATA || r == -ELOOP) {
+		useless(v, name, last, r == -ENODATA ? "it is empty" : "it is no segment");
 		return 0;
 	}
-	if (s.head.number != number)
-		fault(v, false, "journal/%s: it says that it is number %llu", name, (unsigned long long)s.head.number);
-	verify_tail(v, name, &s, last);
-	r = unpacker_new(s.head.begin, &fns, &v->samples, &u);
-	if (r == 0) {
-		r = unpacker_feed(u, s.data, s.length);
-		if (r == -EBADMSG) {
-			fault(v, false, "journal/%s: behind its first %llu samples there is what is none", name, (unsigned long long)unpacker_samples(u));
-			r = 0;
-		}
-		unpacker_free(u);
+	if (r < 0) {
+		verify_fault(v, false, "journal/%s: %s", name, strerror(-r));
+		return 0;
+	}
+	if (s.head.number != number) {
+		snprintf(why, sizeof(why), "it says that it is number %llu", (unsigned long long)s.head.number);
+		useless(v, name, last, why);
+	} else {
+		verify_tail(v, name, &s, last);
+		r = verify_samples(v, name, &s);
+		r = r == 0 ? 1 : r;
 	}
 	segment_free(&s);
 	return r;
 }
 
+static void verify_between(struct verify *v, uint64_t before, uint64_t after, uint64_t folded)
+{
+	char from[SEGMENT_NAME_SIZE], to[SEGMENT_NAME_SIZE];
+	uint64_t first, last;
+
+	if (!segments_missing(v->journal, before, after, folded, &first, &last))
+		return;
+	segment_name(first, from);
+	segment_name(last, to);
+	if (first == last)
+		verify_fault(v, false, "journal: segment %llu (%s) is missing: what it had is lost, and kith-fold will go on behind it",
+		             (unsigned long long)first, from);
+	else
+		verify_fault(v, false, "journal: segments %llu to %llu (%s to %s) are missing: what they had is lost, and kith-fold will go on behind them",
+		             (unsigned long long)first, (unsigned long long)last, from, to);
+}
+
+/* Without it kithd removes nothing, and with another one too much. What rrd/.state knows the end of is in RRD files. */
+static uint64_t verify_folded(struct verify *v)
+{
+	uint64_t number = 0;
+	int r = folded_read(v->journal, &number);
+	bool done;
+
+	if (r >= 0)
+		return number;
+	if (r != -EBADMSG) {
+		verify_fault(v, false, "journal/" JOURNAL_FOLDED ": %s", strerror(-r));
+		return 0;
+	}
+	done = v->repair && (v->folded ? folded_write(v->journal_path, v->journal, v->folded) == 0 : unlinkat(v->journal, JOURNAL_FOLDED, 0) == 0);
+	verify_fault(v, done, "journal/" JOURNAL_FOLDED ": it is damaged");
+	return v->folded;
+}
+
 static int verify_journal(struct verify *v)
 {
 	struct segment_file *files;
+	uint64_t before = 0, folded;
 	size_t n;
 	int r = segment_list(v->journal, &files, &n);
 
-	for (size_t k = 0; r == 0 && k < n; k++)
-		r = verify_segment(v, files[k].number, k + 1 == n);
-	if (r == 0)
-		free(files);
-	return r;
-}
-
-/* ---- RRD files ------------------------------------------------------------------------------------------------------------- */
-
-static bool move_aside(struct verify *v, const char *path)
-{
-	char *to;
-	bool done;
-
-	if (asprintf(&to, "%s.bad", path) < 0)
-		return false;
-	done = renameat(v->rrd, path, v->rrd, to) == 0;
-	free(to);
-	return done;
-}
-
-/* Does it take what its family has? */
-static void verify_sources(struct verify *v, const struct fold_family *f, const struct rrd_file *file, const char *path)
-{
-	bool gauge;
-
-	for (unsigned s = 0; s < file->n_sources; s++) {
-		bool known = false;
-
-		for (uint32_t k = 0; !known && k < f->n; k++)
-			known = !strcmp(f->metrics[k].source, rrd_file_source_name(file, s));
-		if (!known)
-			fault(v, false, "rrd/%s: its data source %s is none of the family's", path, rrd_file_source_name(file, s));
-	}
-	for (uint32_t k = 0; k < f->n; k++)
-		if (rrd_file_source(file, f->metrics[k].source, &gauge) >= 0 && !gauge)
-			fault(v, false, "rrd/%s: its data source %s is of another type than GAUGE", path, f->metrics[k].source);
-}
-
-/* One that was moved aside is not missed. */
-static void unlist(struct fold_family *f, const char *name)
-{
-	struct family_file *file, *next;
-
-	HASH_ITER(hh, f->files, file, next)
-		if (!strcmp(file->file, name)) {
-			known_remove_file(f, file);
-			return;
-		}
-}
-
-static void verify_listed(struct verify *v, struct fold_family *f, const char *name, const char *path)
-{
-	struct family_file *file, *next;
-	char instance[RRD_NAME_SIZE];
-	bool known;
-
-	HASH_ITER(hh, f->files, file, next)
-		if (!strcmp(file->file, name))
-			return;
-	known = rrd_file_instance(name, instance, sizeof(instance));
-	fault(v, v->repair && known && known_add_file(f, name, instance) == 0, "rrd/%s: %s/" RRD_FAMILY " does not say whose it is", path, f->name);
-}
-
-static void verify_rrd(struct verify *v, struct fold_family *f, const char *name)
-{
-	char path[64 + RRD_NAME_SIZE];
-	struct rrd_file file;
-	int r;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", f->name, name) >= sizeof(path))
-		return;
-	v->files++;
-	r = rrd_file_open(v->rrd, path, &file);
-	if (r < 0) {
-		bool moved = r == -EBADMSG && v->repair && move_aside(v, path);
-
-		fault(v, moved, "rrd/%s: %s", path, r == -EBADMSG ? "it is damaged, or no RRD file" : strerror(-r));
-		if (moved)
-			unlist(f, name);
-		return;
-	}
-	verify_sources(v, f, &file, path);
-	rrd_file_close(&file);
-	verify_listed(v, f, name, path);
-}
-
-static void verify_missing(struct verify *v, struct fold_family *f)
-{
-	struct family_file *file, *next;
-	char path[64 + RRD_NAME_SIZE];
-
-	HASH_ITER(hh, f->files, file, next) {
-		snprintf(path, sizeof(path), "%s/%s", f->name, file->file);
-		if (faccessat(v->rrd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			continue;
-		fault(v, v->repair, "rrd/%s: it is not there, and %s/" RRD_FAMILY " says that it is", path, f->name);
-		if (v->repair)
-			known_remove_file(f, file);
-	}
-}
-
-static bool is_rrd(const char *name)
-{
-	size_t n = strlen(name), suffix = strlen(RRD_SUFFIX);
-
-	return n > suffix && *name != '.' && !strcmp(name + n - suffix, RRD_SUFFIX);
-}
-
-static int verify_family(struct verify *v, const char *name)
-{
-	int fd = openat(v->rrd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct fold_family *f;
-	struct dirent *e;
-
-	if (!d) {
-		fault(v, false, "rrd/%s: %s", name, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
-	r = known_read(v->rrd, name, &f);
-	if (r < 0 && r != -ENOMEM) {
-		fault(v, false, "rrd/%s/" RRD_FAMILY ": %s", name, r == -EBADMSG ? "it is no file of ours" : strerror(-r));
-		r = known_new(name, &f);
-	}
-	if (r == 0) {
-		while ((e = readdir(d)))
-			if (is_rrd(e->d_name))
-				verify_rrd(v, f, e->d_name);
-		verify_missing(v, f);
-		if (v->repair && f->n && known_write(v->rrd_path, f) < 0)
-			fault(v, false, "rrd/%s/" RRD_FAMILY ": it cannot be written", name);
-		known_free(f);
-	}
-	closedir(d);
-	return r;
-}
-
-static int no_instance(const char *family, const char *name, int64_t step, void *user)
-{
-	(void)family;
-	(void)name;
-	(void)step;
-	(void)user;
-	return -ENOENT;
-}
-
-static int verify_state(struct verify *v)
-{
-	static const struct state_fns fns = { .instance = no_instance };
-	struct state_head head;
-	size_t length;
-	char *text;
-	int r = state_read(v->rrd_path, &text, &length);
-
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	r = state_parse(text, length, &fns, NULL, &head);
-	free(text);
-	if (r == -EBADMSG)
-		fault(v, v->repair && unlinkat(v->rrd, ".state", 0) == 0, "rrd/.state: it is damaged");
-	return r == -EBADMSG ? 0 : r;
-}
-
-static int verify_rrds(struct verify *v)
-{
-	int fd = openat(v->rrd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-	size_t files;
-
-	if (!d)
-		return -errno;
-	if (undo_pending(v->rrd) && v->repair && undo_restore(v->rrd, &files) > 0)
-		printf("rrd/" UNDO_FILE ": an update of %zu files that was cut off was taken back\n", files);
-	r = verify_state(v);
-	while (r == 0 && (e = readdir(d)))
-		if (name_part_valid(e->d_name))
-			r = verify_family(v, e->d_name);
-	closedir(d);
-	return r;
+		return r;
+	/* After the list: what was folded meanwhile may be gone. */
+	folded = verify_folded(v);
+	for (size_t k = 0; r >= 0 && k < n; k++) {
+		r = verify_segment(v, files[k].number, k + 1 == n);
+		if (r <= 0)
+			continue;
+		if (before)
+			verify_between(v, before, files[k].number, folded);
+		before = files[k].number;
+	}
+	free(files);
+	return r < 0 ? r : 0;
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------------------------------------- */
@@ -340,19 +234,27 @@ static int open_at(const char *state, const char *name, char **ret_path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Nobody folds while something is put right, nor are files changed while they are looked at. */
+static void lock(struct verify *v)
+{
+	v->fold_lock = v->repair ? openat(v->rrd, RRD_FOLD_LOCK, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+	if (v->fold_lock >= 0)
+		flock(v->fold_lock, LOCK_EX);
+	v->lock = rrd_lock_open(v->rrd, v->repair);
+	if (v->lock >= 0)
+		flock(v->lock, v->repair ? LOCK_EX : LOCK_SH);
+}
+
 int verify_run(const char *state, bool repair)
 {
-	struct verify v = { .state = state, .repair = repair, .lock = -1 };
-	char *journal = NULL;
+	struct verify v = { .state = state, .repair = repair, .lock = -1, .fold_lock = -1 };
 	int r;
 
-	v.journal = open_at(state, "journal", &journal);
+	v.journal = open_at(state, "journal", &v.journal_path);
 	v.rrd = open_at(state, "rrd", &v.rrd_path);
 	r = v.journal < 0 && v.rrd < 0 ? v.journal : 0;
 	if (r == 0 && v.rrd >= 0) {
-		v.lock = rrd_lock_open(v.rrd, repair);
-		if (v.lock >= 0)
-			flock(v.lock, repair ? LOCK_EX : LOCK_SH);
+		lock(&v);
 		r = verify_rrds(&v);
 		rrd_unlock(v.lock);
 	}
@@ -362,13 +264,14 @@ int verify_run(const char *state, bool repair)
 		log_err("%s cannot be looked at: %s", state, strerror(-r));
 	else
 		printf("%lu segments with %llu samples, %lu RRD files: %lu faults, %lu repaired\n", v.segments, v.samples, v.files, v.faults, v.repaired);
-	for (int k = 0; k < 3; k++) {
-		int fd = (const int[]){ v.journal, v.rrd, v.lock }[k];
+	for (int k = 0; k < 4; k++) {
+		int fd = (const int[]){ v.journal, v.rrd, v.lock, v.fold_lock }[k];
 
 		if (fd >= 0)
 			close(fd);
 	}
-	free(journal);
+	verify_forget(&v);
+	free(v.journal_path);
 	free(v.rrd_path);
 	return r < 0 ? r : v.faults > v.repaired;
 }

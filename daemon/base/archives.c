@@ -1,4 +1,4 @@
-#include "store/fold/archives.h"
+#include "base/archives.h"
 
 #include <errno.h>
 #include <string.h>

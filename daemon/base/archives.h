@@ -1,6 +1,6 @@
 /* How long what is kept, as text: "10s:6h,1min:2d,10min:2w,2h:2y" */
-#ifndef KITH_STORE_FOLD_ARCHIVES_H
-#define KITH_STORE_FOLD_ARCHIVES_H
+#ifndef KITH_BASE_ARCHIVES_H
+#define KITH_BASE_ARCHIVES_H
 
 #include <stddef.h>
 #include <stdint.h>
