@@ -99,8 +99,9 @@ with suite.check("steps: average, least and most; a graph; bad questions"), suit
 with suite.check("what cannot be written is said; a reader that goes away ends it, also in a quiet moment"), \
         suite.daemon(conf="interval = 100ms\n") as d:
     wait_for("two seconds of samples", lambda: len(ask(d, "get", "--since", "1m", "--as", "csv")[1]) > 20000, alive=d)
+    wait_for("a picture", lambda: shell(d, "$K graph load:1m --since 10s -o - | wc -c")[1] != "0\n", alive=d)
     for command in ("get --since 1h --json", "get --since 1h --as csv", "get --since 1h --as table", "get --since 1h --step 1s --json", "export csv",
-                    "export csv load", "graph load:1m --since 5s", "graph load:1m --since 5s --json", "graph load:1m -o -", "log", "status"):
+                    "export csv load", "graph load:1m --since 5s", "graph load:1m --since 5s --json", "graph load:1m --since 10s -o -", "log", "status"):
         status, _, said = shell(d, "$K %s > /dev/full" % command)
         assert status == 1 and said == "kith: cannot write: No space left on device\n", (command, status, said)
     assert shell(d, "$K get --since 1h --json | head -1")[1:] == ("[\n", "")
@@ -108,8 +109,8 @@ with suite.check("what cannot be written is said; a reader that goes away ends i
     status, _, said = shell(d, "{ timeout --foreground 50 $K log -f; echo $? >&2; } | head -1")
     assert (status, said) == (0, "1\n") and time.monotonic() - begun < 30, (status, said)
 
+level(source, "5.5e24")  # from the first sample on
 with suite.check("times: no end, seconds since 1970; large numbers; widths; a graph as JSON"), suite.daemon(conf=CONF, plugins=(plugins,)) as d:
-    level(source, "5.5e24")
     wait_for("it", lambda: d.value(name) == 5.5e24, alive=d)
     time.sleep(2.5)
     for until in ("9999-12-31", "2300-01-01", "2262-04-12", "2262-04-11", "4102444800"):
