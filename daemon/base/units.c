@@ -112,11 +112,17 @@ bool unit_fits(const char *a, const char *b)
 	return false;
 }
 
+/* More than its largest prefix can say in a few digits: cut in the middle it would be another number. */
+#define SCALED_MAX 1e4
+#define PLAIN_MAX 1e6
+
 static void format_seconds(double v, const char *rate, char *text, size_t size)
 {
 	double a = fabs(v);
 
-	if (a >= 2 * 86400)
+	if (a >= PLAIN_MAX * 86400)
+		snprintf(text, size, "%.3g d%s", v / 86400, rate);
+	else if (a >= 2 * 86400)
 		snprintf(text, size, "%.1f d%s", v / 86400, rate);
 	else if (a >= 2 * 3600)
 		snprintf(text, size, "%.1f h%s", v / 3600, rate);
@@ -133,13 +139,16 @@ static void format_seconds(double v, const char *rate, char *text, size_t size)
 /* 1234567 with steps of 1000 or 1024, three digits and a bit */
 static void format_scaled(double v, double step, const char *const *prefixes, size_t n, const char *unit, char *text, size_t size)
 {
+	double whole = v;
 	size_t i = 0;
 
 	while (fabs(v) >= step && i + 1 < n) {
 		v /= step;
 		i++;
 	}
-	if (i == 0 && v == rint(v))
+	if (fabs(v) >= SCALED_MAX)
+		snprintf(text, size, "%.3g%s%s", whole, prefixes[0], unit);
+	else if (i == 0 && v == rint(v))
 		snprintf(text, size, "%.0f%s%s", v, prefixes[0], unit);
 	else
 		snprintf(text, size, "%.*f%s%s", fabs(v) < 10 ? 2 : 1, v, prefixes[i], unit);
@@ -159,7 +168,7 @@ char *unit_format(double value, const char *unit, char *text, size_t size)
 	else if (!strcmp(unit, "s/s"))
 		format_seconds(value, "/s", text, size);
 	else if (!strcmp(unit, "%") || !strcmp(unit, "%/s"))
-		snprintf(text, size, "%.*f %s", fabs(value) < 10 ? 2 : 1, value, unit);
+		snprintf(text, size, fabs(value) < PLAIN_MAX ? "%.*f %s" : "%.*g %s", fabs(value) < 10 ? 2 : fabs(value) < PLAIN_MAX ? 1 : 3, value, unit);
 	else {
 		char u[24] = "";
 

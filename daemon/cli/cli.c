@@ -108,10 +108,21 @@ static int run(struct cli *cli)
 	return cli->command->run(cli);
 }
 
+int cli_end(struct cli *cli, int status)
+{
+	int r = out_flush(&cli->out);
+
+	if (r == 0)
+		return status;
+	if (r != -EPIPE)
+		cli_fail("cannot write: %s", strerror(-r));
+	return status == CLI_YES ? CLI_NO : status;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = { 0 };
-	int status, r;
+	int status;
 
 	setlocale(LC_ALL, "");
 	setlocale(LC_NUMERIC, "C"); /* numbers are read and written with a point */
@@ -122,13 +133,7 @@ int main(int argc, char **argv)
 		status = settle_options(&cli);
 	if (status == CLI_YES)
 		status = run(&cli);
-	r = out_flush(&cli.out);
-	if (r < 0) {
-		if (r != -EPIPE)
-			cli_fail("cannot write: %s", strerror(-r));
-		if (status == CLI_YES)
-			status = CLI_NO;
-	}
+	status = cli_end(&cli, status);
 	free(cli.given);
 	free(cli.args);
 	return status;

@@ -66,6 +66,8 @@ const struct cli_command *cli_find(const char *name);
 void cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2))); /* "kith: …" on standard error */
 void cli_help_command(const struct cli_command *command);
 void cli_help_all(void);
+/* Writes what is left to be written, and says what could not be. The exit status, with that in it */
+int cli_end(struct cli *cli, int status);
 
 /* options.c. CLI_USAGE: said why. Sets command, given, args. */
 int cli_parse(struct cli *cli, int argc, char **argv);
@@ -75,6 +77,7 @@ const char *cli_value(const struct cli *cli, int id); /* the last one given; NUL
 int cli_duration(const struct cli *cli, int id, int64_t *ret_ns);
 /* A time, wall ns: 10m (ago), 18:00, a date, RFC 3339. Untouched when not given. */
 int cli_time(const struct cli *cli, int id, int64_t *ret_time);
+int cli_since(const struct cli *cli, int id, int64_t *ret_time); /* the same, and not in the future */
 int cli_number(const struct cli *cli, int id, uint64_t *ret_number); /* from 1 */
 
 /* ask.c */

@@ -289,7 +289,7 @@ int cmd_explain(struct cli *cli)
 	struct explain x = { .cli = cli };
 	struct client *client;
 	struct past *past = NULL;
-	int status = cli_time(cli, EXPLAIN_SINCE, &x.since);
+	int status = cli_since(cli, EXPLAIN_SINCE, &x.since);
 
 	if (status == CLI_YES)
 		status = ask_open(cli, &client);

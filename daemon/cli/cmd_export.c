@@ -14,6 +14,7 @@
 
 #define OPTIONS_MAX 16
 #define DAY (24 * 3600 * NS_PER_S)
+#define UNIX_FIRST (100000000 * NS_PER_S) /* kith-fold takes less for a time ago; there was no kith in 1973 */
 
 struct export {
 	struct cli *cli;
@@ -59,6 +60,7 @@ static int find_state(struct export *e)
 
 static const char *time_option(int64_t wall, char *text, size_t size)
 {
+	wall = wall < UNIX_FIRST ? UNIX_FIRST : wall;
 	snprintf(text, size, "%" PRId64 ".%03d", wall / NS_PER_S, (int)(wall % NS_PER_S / NS_PER_MS));
 	return text;
 }
@@ -140,10 +142,8 @@ static int operands(const struct export *e, bool csv)
 
 static int options(struct export *e)
 {
-	int status = cli_time(e->cli, EXPORT_SINCE, &e->from);
+	int status = history_span(e->cli, EXPORT_SINCE, EXPORT_UNTIL, &e->from, &e->to);
 
-	if (status == CLI_YES)
-		status = cli_time(e->cli, EXPORT_UNTIL, &e->to);
 	if (status == CLI_YES)
 		status = cli_duration(e->cli, EXPORT_STEP, &e->step);
 	if (status != CLI_YES)
@@ -151,10 +151,6 @@ static int options(struct export *e)
 	/* A step for each of all those that may be known would be too many. */
 	if (e->step && !cli_has(e->cli, EXPORT_SINCE))
 		e->from = (e->to ? e->to : clock_wall()) - DAY;
-	if (e->to && e->to <= e->from) {
-		cli_fail("--until is not after --since");
-		return CLI_USAGE;
-	}
 	if (e->cli->json) {
 		cli_fail("export writes CSV or RRD files; for JSON: kith get --since 1d --json");
 		return CLI_USAGE;

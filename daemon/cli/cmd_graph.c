@@ -13,10 +13,13 @@
 #include "cli/cli.h"
 #include "cli/command_options.h"
 #include "cli/history.h"
+#include "cli/when.h"
 
 #define SERIES_MAX 12u     /* that are drawn */
 #define LABEL 11u          /* columns of the values at the left */
-#define COLUMNS_MIN 20u
+#define COLUMNS_MIN 20u    /* that are asked for */
+#define SCREEN_MIN 20u     /* columns of a terminal, with the values */
+#define SCREEN_DEFAULT 80u
 #define COLUMNS_MAX 500u
 #define LINES_DEFAULT 12u
 #define LINES_MAX 200u
@@ -39,6 +42,7 @@ struct curve {
 struct graph {
 	struct cli *cli;
 	int64_t from, to;
+	unsigned screen;        /* columns of the terminal, or of what stands for it */
 	unsigned width, height; /* dots */
 	struct curve curves[SERIES_MAX];
 	size_t n;
@@ -241,13 +245,30 @@ static void print_times(const struct graph *g, unsigned columns)
 	putchar('\n');
 }
 
+/* On a narrow screen where they do not fit beside the name, on a line each */
+static void print_values(const struct graph *g, const struct curve *c)
+{
+	const struct { const char *what; double value; } values[] = {
+		{ "min", c->least }, { "avg", c->sum / (double)c->n }, { "max", c->most }, { "last", c->last },
+	};
+	char texts[CLI_N(values)][UNIT_TEXT_MAX];
+	size_t columns = 2 + out_columns(c->name, strlen(c->name));
+
+	for (size_t i = 0; i < CLI_N(values); i++) {
+		unit_format(values[i].value, c->unit, texts[i], sizeof(texts[i]));
+		columns += 3 + strlen(values[i].what) + out_columns(texts[i], strlen(texts[i]));
+	}
+	for (size_t i = 0; i < CLI_N(values); i++)
+		printf("%s%s %s", g->screen < SCREEN_DEFAULT && columns >= g->screen ? "\n  " : "  ", values[i].what, texts[i]);
+	putchar('\n');
+}
+
 static void print_legend(const struct graph *g)
 {
 	const struct out *o = &g->cli->out;
 
 	for (size_t i = 0; i < g->n; i++) {
 		const struct curve *c = &g->curves[i];
-		char a[UNIT_TEXT_MAX];
 
 		printf("%s%s%s ", out_on(o, colors[i % N_COLORS]), o->utf8 ? "⣿" : "#", out_off(o, colors[i % N_COLORS]));
 		out_text(c->name);
@@ -259,10 +280,7 @@ static void print_legend(const struct graph *g)
 			printf("  last %s\n", c->last >= 0 && c->last < (double)c->n_states ? c->states[(size_t)c->last] : "?");
 			continue;
 		}
-		printf("  min %s", unit_format(c->least, c->unit, a, sizeof(a)));
-		printf("  avg %s", unit_format(c->sum / (double)c->n, c->unit, a, sizeof(a)));
-		printf("  max %s", unit_format(c->most, c->unit, a, sizeof(a)));
-		printf("  last %s\n", unit_format(c->last, c->unit, a, sizeof(a)));
+		print_values(g, c);
 	}
 	if (g->more)
 		printf("and %llu more that are not drawn: ask for fewer\n", (unsigned long long)g->more);
@@ -299,20 +317,47 @@ static int picture(struct graph *g)
 	return 0;
 }
 
+/* Of the terminal, or in a pipe as COLUMNS says */
+static unsigned screen_columns(const struct out *o)
+{
+	const char *text = getenv("COLUMNS");
+	unsigned long columns = text && !o->width ? strtoul(text, NULL, 10) : o->width;
+
+	return !columns ? SCREEN_DEFAULT : columns > COLUMNS_MAX ? COLUMNS_MAX : (unsigned)columns;
+}
+
+/* Dots. `width`, `height`: characters; 0: as many as there is room for. An exit status */
+static int dimensions(struct graph *g, uint64_t width, uint64_t height)
+{
+	g->screen = screen_columns(&g->cli->out);
+	if (!width && g->screen < SCREEN_MIN) {
+		cli_fail("a graph wants %u columns, and here are %u: make room, or say --width", SCREEN_MIN, g->screen);
+		return CLI_USAGE;
+	}
+	/* The last column stays free: some terminals begin a new line behind it. */
+	if (!width)
+		width = g->screen - LABEL - 1;
+	else if (width < COLUMNS_MIN || width > COLUMNS_MAX)
+		width = width < COLUMNS_MIN ? COLUMNS_MIN : COLUMNS_MAX;
+	if (height < 3 || height > LINES_MAX)
+		height = height ? height < 3 ? 3 : LINES_MAX : LINES_DEFAULT;
+	g->width = (unsigned)width * DOTS_X;
+	g->height = (unsigned)height * DOTS_Y;
+	return CLI_YES;
+}
+
 static int in_terminal(struct cli *cli, struct graph *g, uint64_t width, uint64_t height)
 {
 	struct history_ask ask = { .patterns = cli->args, .n_patterns = cli->n_args, .from = g->from, .to = g->to,
 		                   .series = on_series, .point = on_point, .user = g };
-	unsigned columns = (unsigned)(width ? width : cli->out.width > LABEL + COLUMNS_MIN ? cli->out.width - LABEL - 1 : 80 - LABEL - 1);
-	int status;
+	int status = dimensions(g, width, height);
 
-	if (height < 3 || height > LINES_MAX)
-		height = height ? height < 3 ? 3 : LINES_MAX : LINES_DEFAULT;
-	columns = columns < COLUMNS_MIN ? COLUMNS_MIN : columns > COLUMNS_MAX ? COLUMNS_MAX : columns;
-	g->width = columns * DOTS_X;
-	g->height = (unsigned)height * DOTS_Y;
+	if (status != CLI_YES)
+		return status;
 	ask.step = (g->to - g->from) / g->width;
 	ask.step = ask.step < NS_PER_S ? 0 : ask.step;
+	if (cli->json)
+		return history_json(cli, &ask);
 	status = history_ask(cli, &ask);
 	if (status == CLI_YES && (g->failed || picture(g) < 0)) {
 		cli_fail("out of memory");
@@ -336,6 +381,7 @@ static int in_terminal(struct cli *cli, struct graph *g, uint64_t width, uint64_
 struct file {
 	FILE *to;
 	uint64_t bytes;
+	int error; /* the first of writing: stdio does not keep it */
 };
 
 static void on_chunk(const Control__Answer *answer, void *user)
@@ -344,7 +390,9 @@ static void on_chunk(const Control__Answer *answer, void *user)
 
 	if (answer->is_case != CONTROL__ANSWER__IS_CHUNK)
 		return;
-	fwrite(answer->chunk->data.data, 1, answer->chunk->data.len, f->to);
+	errno = 0;
+	if (fwrite(answer->chunk->data.data, 1, answer->chunk->data.len, f->to) < answer->chunk->data.len && !f->error)
+		f->error = errno ? -errno : -EIO;
 	f->bytes += answer->chunk->data.len;
 }
 
@@ -371,6 +419,10 @@ static int in_file(struct cli *cli, const struct graph *g, const char *path, uin
 		cli_fail("-o %s: its name is to end with .png or .svg", path);
 		return CLI_USAGE;
 	}
+	if (cli->json) {
+		cli_fail("-o makes a picture, which is no JSON: leave out one of -o and --json");
+		return CLI_USAGE;
+	}
 	f.to = out ? stdout : fopen(path, "we");
 	if (!f.to) {
 		cli_fail("%s: %s", path, strerror(errno));
@@ -387,8 +439,12 @@ static int in_file(struct cli *cli, const struct graph *g, const char *path, uin
 	request.ask_case = CONTROL__REQUEST__ASK_GRAPH;
 	request.graph = &graph;
 	status = ask_long(cli, &request, on_chunk, &f);
-	if (!out && fclose(f.to) != 0 && status == CLI_YES) {
-		cli_fail("%s: %s", path, strerror(errno));
+	if (out)
+		cli->out.error = f.error;
+	else if (fclose(f.to) != 0 && !f.error)
+		f.error = -errno;
+	if (!out && f.error && status == CLI_YES) {
+		cli_fail("%s: %s", path, strerror(-f.error));
 		status = CLI_USAGE;
 	}
 	if (!out && !f.bytes)
@@ -396,23 +452,39 @@ static int in_file(struct cli *cli, const struct graph *g, const char *path, uin
 	return status == CLI_YES && !f.bytes ? CLI_NO : status;
 }
 
+/* From when to when is drawn; what comes stays empty, but that there is no end is no reason to draw all of it */
+static int span(struct cli *cli, int64_t *ret_from, int64_t *ret_to)
+{
+	int64_t now = clock_wall();
+	int status;
+
+	*ret_to = now;
+	status = cli_time(cli, GRAPH_UNTIL, ret_to);
+	*ret_to = *ret_to == WHEN_LAST ? now : *ret_to;
+	*ret_from = *ret_to - 3600 * NS_PER_S;
+	if (status == CLI_YES)
+		status = cli_since(cli, GRAPH_SINCE, ret_from);
+	if (status == CLI_YES && *ret_to <= *ret_from) {
+		cli_fail("--until is not after --since");
+		return CLI_USAGE;
+	}
+	return status;
+}
+
 int cmd_graph(struct cli *cli)
 {
-	struct graph g = { .cli = cli, .to = clock_wall() };
+	struct graph g = { .cli = cli };
 	uint64_t width = 0, height = 0;
-	int status = cli_time(cli, GRAPH_UNTIL, &g.to);
+	int status = span(cli, &g.from, &g.to);
 
-	g.from = g.to - 3600 * NS_PER_S;
-	if (status == CLI_YES)
-		status = cli_time(cli, GRAPH_SINCE, &g.from);
 	if (status == CLI_YES)
 		status = cli_number(cli, GRAPH_WIDTH, &width);
 	if (status == CLI_YES)
 		status = cli_number(cli, GRAPH_HEIGHT, &height);
 	if (status != CLI_YES)
 		return status;
-	if (g.to <= g.from || width > 10000 || height > 10000) {
-		cli_fail(g.to <= g.from ? "--until is not after --since" : "that is too large a picture");
+	if (width > 10000 || height > 10000) {
+		cli_fail("that is too large a picture");
 		return CLI_USAGE;
 	}
 	if (cli_has(cli, GRAPH_OUTPUT))

@@ -133,6 +133,10 @@ static int take_options(struct log *l)
 	l->ask.last = last > UINT32_MAX ? UINT32_MAX : (uint32_t)last;
 	l->ask.follow = cli_has(cli, LOG_FOLLOW);
 	l->ask.sources = (cli_has(cli, LOG_OWN) ? OWN : 0) | (cli_has(cli, LOG_SYSTEM) ? SYSTEM : 0);
+	if (l->ask.sources == (OWN | SYSTEM)) {
+		cli_fail("--own and --system exclude one another: without them both are shown");
+		status = CLI_USAGE;
+	}
 	if (l->ask.follow && cli_has(cli, LOG_UNTIL)) {
 		cli_fail("--follow has no end: leave out --until");
 		status = CLI_USAGE;
@@ -372,12 +376,12 @@ static int found(const struct log *l)
 }
 
 /* Until the end of what is asked for, or a signal */
-static int log_loop(struct log *l, int signals)
+static int log_loop(struct log *l, int stop)
 {
 	int status = CLI_YES, r = 0;
 
 	while (r == 0) {
-		struct pollfd fds[3] = { { .fd = client_fd(l->past), .events = POLLIN }, { .fd = signals, .events = POLLIN },
+		struct pollfd fds[3] = { { .fd = client_fd(l->past), .events = POLLIN }, { .fd = stop, .events = POLLIN },
 			                 { .fd = l->watch ? client_fd(l->watch) : -1, .events = POLLIN } };
 		int n = poll(fds, 3, l->following ? -1 : (int)(l->cli->timeout / NS_PER_MS) + 1);
 
@@ -385,8 +389,10 @@ static int log_loop(struct log *l, int signals)
 			return ask_error(l->cli, -errno);
 		if (n == 0)
 			return ask_error(l->cli, -ETIMEDOUT);
-		if (fds[1].revents)
+		if (fds[1].revents) {
+			out_gone(&l->cli->out);
 			return found(l);
+		}
 		if (l->watch && fds[2].revents)
 			r = drain(l, l->watch, on_watched, &status);
 		if (r == 0 && fds[0].revents)
@@ -423,10 +429,11 @@ int cmd_log(struct cli *cli)
 	static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
 	Control__Request request = CONTROL__REQUEST__INIT;
 	struct log l = { .cli = cli, .ask = CONTROL__LOG_REQUEST__INIT };
-	int signals = -1, status = take_options(&l), r;
+	int signals = -1, stop = -1, status = take_options(&l), r;
 
 	if (status == CLI_YES && l.ask.follow) {
 		signals = signals_open(stops, 3);
+		stop = signals_or_reader(signals);
 		/* Before the past is asked for: nothing falls in between. */
 		if (l.ask.sources != SYSTEM)
 			status = watch_begin(&l);
@@ -437,10 +444,12 @@ int cmd_log(struct cli *cli)
 		request.ask_case = CONTROL__REQUEST__ASK_LOG;
 		request.log = &l.ask;
 		r = client_send(l.past, &request, ask_deadline(cli));
-		status = r < 0 && r != -EPIPE ? ask_error(cli, r) : log_loop(&l, signals);
+		status = r < 0 && r != -EPIPE ? ask_error(cli, r) : log_loop(&l, stop);
 	}
 	client_close(l.past);
 	client_close(l.watch);
+	if (stop >= 0)
+		close(stop);
 	if (signals >= 0)
 		close(signals);
 	if (l.has_regex)

@@ -16,7 +16,7 @@ struct watch {
 	struct cli *cli;
 	uint64_t count, shown;
 	int64_t duration;
-	int signals;
+	int signals, stop; /* `stop`: those, or the reader's end */
 };
 
 /* kind comes first and time second; the rest is the thing's own. */
@@ -148,8 +148,9 @@ static bool show(struct watch *w, const Control__Answer *a)
 }
 
 /* Ended as it was meant to: was there anything? */
-static int watch_ended(const struct watch *w)
+static int watch_ended(struct watch *w)
 {
+	out_gone(&w->cli->out);
 	return w->shown ? CLI_YES : CLI_NO;
 }
 
@@ -206,13 +207,16 @@ int cmd_watch(struct cli *cli)
 	request.ask_case = CONTROL__REQUEST__ASK_WATCH;
 	request.watch = &ask_watch;
 	w.signals = signals_open(signals, 3);
+	w.stop = signals_or_reader(w.signals);
 	status = ask_open(cli, &client);
 	if (status == CLI_YES) {
-		client_interrupt(client, w.signals);
+		client_interrupt(client, w.stop);
 		r = client_send(client, &request, ask_deadline(cli));
 		status = r < 0 && r != -EPIPE ? ask_error(cli, r) : watch_loop(&w, client);
 	}
 	client_close(client);
+	if (w.stop >= 0)
+		close(w.stop);
 	if (w.signals >= 0)
 		close(w.signals);
 	return status;

@@ -100,8 +100,8 @@ const struct cli_command cli_commands[] = {
 	  "where they are there, counters as rates. Exit status 1: nothing matched.",
 	  get_options, 0, MANY, cmd_get },
 	{ "graph", "PATTERN…", "The past of series, drawn",
-	  "In the terminal, or with -o as a picture. TIME: 10m (ago), 18:00, 2026-12-24, RFC 3339. Exit status 1:\n"
-	  "there is nothing to draw.",
+	  "In the terminal, or with -o as a picture. TIME: 10m (ago), 18:00, 2026-12-24, RFC 3339. --json: the\n"
+	  "values that would be drawn. Exit status 1: there is nothing to draw.",
 	  graph_options, 1, MANY, cmd_graph },
 	{ "export", "csv [PATTERN…] | rrd FOLDER [PATTERN…]", "The past of series, for other programs",
 	  "csv: to standard output, all that is known, or what --since, --until and --step say (with a step: of the\n"

@@ -175,7 +175,6 @@ struct rows {
 	bool known; /* only what is */
 	struct table *table; /* of the series that is being told, on a terminal */
 	uint64_t n;
-	int written;         /* an error of writing */
 };
 
 static void sample_of(const struct history_series *s, const struct history_point *p, Control__Sample *sample)
@@ -291,6 +290,16 @@ static void json_row(struct rows *r, const struct history_point *p, const Contro
 	json_array_add_take(&r->cli->out, o);
 }
 
+/* Nobody reads any more, which is nobody's fault, or it cannot be written: the rest need not come. stdio forgets why, and what it had. */
+static void row_failed(struct rows *r, int error)
+{
+	struct out *o = &r->cli->out;
+
+	if (!o->error)
+		o->error = -error;
+	exit(out_flush(o) == -EPIPE ? CLI_YES : cli_end(r->cli, CLI_YES));
+}
+
 static void on_series(const struct history_series *s, void *user)
 {
 	struct rows *r = user;
@@ -309,15 +318,15 @@ static void on_point(const struct history_series *s, const struct history_point 
 		return;
 	sample_of(s, p, &sample);
 	r->n++;
+	errno = 0;
 	if (r->form == FORM_JSON)
 		json_row(r, p, &sample);
 	else if (r->form == FORM_CSV)
 		csv_row(r, s, p, &sample);
 	else
 		table_row(r, s, p, &sample);
-	/* Nobody reads any more: the rest need not come. */
 	if (ferror(stdout))
-		exit(CLI_YES);
+		row_failed(r, r->form == FORM_TABLE ? 0 : errno); /* a table is written elsewhere */
 }
 
 static int form_of(const struct cli *cli, enum form *ret_form)
@@ -352,6 +361,36 @@ int history_csv(struct cli *cli, struct history_ask *ask)
 	return status == CLI_YES && !r.n ? CLI_NO : status;
 }
 
+int history_json(struct cli *cli, struct history_ask *ask)
+{
+	struct rows r = { .cli = cli, .form = FORM_JSON, .steps = ask->step };
+	int status;
+
+	ask->series = NULL;
+	ask->point = on_point;
+	ask->user = &r;
+	json_array_begin(&cli->out);
+	status = history_ask(cli, ask);
+	json_array_end(&cli->out);
+	return status == CLI_YES && !r.n ? CLI_NO : status;
+}
+
+int history_span(struct cli *cli, int since, int until, int64_t *ret_from, int64_t *ret_to)
+{
+	int status = cli_since(cli, since, ret_from);
+
+	if (status == CLI_YES)
+		status = cli_time(cli, until, ret_to);
+	if (status == CLI_YES && *ret_to && *ret_to <= *ret_from) {
+		cli_fail("--until is not after --since");
+		return CLI_USAGE;
+	}
+	/* Nothing is known of what comes, and steps up to there would be too many. */
+	if (*ret_to > clock_wall())
+		*ret_to = 0;
+	return status;
+}
+
 int history_get(struct cli *cli)
 {
 	struct rows r = { .cli = cli };
@@ -360,26 +399,18 @@ int history_get(struct cli *cli)
 
 	ask.from = clock_wall() - 3600 * NS_PER_S;
 	if (status == CLI_YES)
-		status = cli_time(cli, GET_SINCE, &ask.from);
-	if (status == CLI_YES)
-		status = cli_time(cli, GET_UNTIL, &ask.to);
+		status = history_span(cli, GET_SINCE, GET_UNTIL, &ask.from, &ask.to);
 	if (status == CLI_YES)
 		status = cli_duration(cli, GET_STEP, &ask.step);
 	if (status != CLI_YES)
 		return status;
-	if (ask.to && ask.to <= ask.from) {
-		cli_fail("--until is not after --since");
-		return CLI_USAGE;
-	}
-	r.steps = ask.step;
 	if (r.form == FORM_JSON)
-		json_array_begin(&cli->out);
-	else if (r.form == FORM_CSV)
+		return history_json(cli, &ask);
+	r.steps = ask.step;
+	if (r.form == FORM_CSV)
 		puts(r.steps ? "time,name,value,min,max" : "time,name,value");
 	status = history_ask(cli, &ask);
-	if (r.form == FORM_JSON)
-		json_array_end(&cli->out);
-	else if (r.form == FORM_TABLE && r.table)
+	if (r.form == FORM_TABLE && r.table)
 		table_show(&r);
 	table_free(r.table);
 	return status == CLI_YES && !r.n ? CLI_NO : status;

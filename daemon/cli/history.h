@@ -40,6 +40,12 @@ int history_ask(struct cli *cli, const struct history_ask *ask);
 /* What is known, as CSV on standard output: time,name,value or, with a step, time,name,value,min,max */
 int history_csv(struct cli *cli, struct history_ask *ask);
 
+/* The same as kith get --since … --json gives it */
+int history_json(struct cli *cli, struct history_ask *ask);
+
+/* The options of these ids: from when to when. Wall ns, each untouched when not given; *ret_to 0: now. An exit status */
+int history_span(struct cli *cli, int since, int until, int64_t *ret_from, int64_t *ret_to);
+
 /* kith get --since … */
 int history_get(struct cli *cli);
 

@@ -255,8 +255,19 @@ int cli_time(const struct cli *cli, int id, int64_t *ret_time)
 
 	if (!text || when_past(text, clock_wall(), ret_time) == 0)
 		return CLI_YES;
-	cli_fail("\"%s\" is no time: say 10m (ago), 18:00, 2026-12-24, \"2026-12-24 18:00\" or RFC 3339", text);
+	cli_fail("\"%s\" is no time: say 10m (ago), 18:00, 2026-12-24, \"2026-12-24 18:00\", RFC 3339 or seconds since 1970", text);
 	return CLI_USAGE;
+}
+
+int cli_since(const struct cli *cli, int id, int64_t *ret_time)
+{
+	int status = cli_time(cli, id, ret_time);
+
+	if (status == CLI_YES && cli_has(cli, id) && *ret_time > clock_wall()) {
+		cli_fail("--since %s is in the future", cli_value(cli, id));
+		return CLI_USAGE;
+	}
+	return status;
 }
 
 int cli_number(const struct cli *cli, int id, uint64_t *ret_number)

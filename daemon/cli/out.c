@@ -60,6 +60,16 @@ int out_flush(struct out *o)
 	return o->error = -errno;
 }
 
+bool out_gone(struct out *o)
+{
+	struct pollfd reader = { .fd = STDOUT_FILENO };
+
+	if (poll(&reader, 1, 0) <= 0 || !(reader.revents & (POLLERR | POLLHUP)))
+		return false;
+	o->error = o->error ? o->error : -EPIPE;
+	return true;
+}
+
 void out_clean(struct buf *b, const char *text)
 {
 	/* C1 control characters are two bytes in UTF-8: c2 80 to c2 9f. */

@@ -28,6 +28,8 @@ const char *out_on(const struct out *o, enum out_color color); /* "" without col
 const char *out_off(const struct out *o, enum out_color color);
 /* Flushes. 0, -EPIPE: nobody reads any more, or another -errno; the first one stays */
 int out_flush(struct out *o);
+/* Has whoever reads it gone? Then out_flush says so from now on, also when there is nothing to flush. */
+bool out_gone(struct out *o);
 
 /* Text that a terminal cannot mistake for a command: control characters become '?'. */
 void out_clean(struct buf *b, const char *text);

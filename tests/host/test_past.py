@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """The past, asked of a running kithd: by kith get --since and kith graph, out of memory, the journal and RRD files; over restarts and kill -9."""
 import csv
+import fcntl
 import io
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -24,6 +27,30 @@ def ask(d, *args):
 
 def past(d, *args):
     return json.loads(ask(d, "get", "--json", *args)[1])
+
+
+def shell(d, command, **more):
+    """(exit status, standard output, standard error) of a shell's command, in which $K is kith"""
+    p = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60,
+                       env=environment({"K": KITH, "KITH_SOCKET": d.socket, "LC_ALL": "C.UTF-8", **more}))
+    return p.returncode, p.stdout, p.stderr
+
+
+def on_terminal(d, columns, *args):
+    """(exit status, lines) of kith on a terminal that is so wide"""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    p = subprocess.Popen([KITH, "-s", d.socket, "--color", "never", *args], stdout=theirs, stderr=theirs, env=environment({"LC_ALL": "C.UTF-8"}))
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            more = os.read(ours, 65536)
+        except OSError:  # EIO: the last that had it open is gone
+            break
+        text += more
+    os.close(ours)
+    return p.wait(timeout=60), text.decode().replace("\r\n", "\n").splitlines()
 
 
 def level(path, value):
@@ -68,6 +95,50 @@ with suite.check("steps: average, least and most; a graph; bad questions"), suit
     assert ask(d, "graph", "no:such", "--since", "10s")[0] == 1
     assert ask(d, "get", name, "--since", "yesterdayish")[0] == 2
     assert ask(d, "get", name, "--since", "1m", "--until", "2m")[0] == 2
+
+with suite.check("what cannot be written is said; a reader that goes away ends it, also in a quiet moment"), \
+        suite.daemon(conf="interval = 100ms\n") as d:
+    wait_for("two seconds of samples", lambda: len(ask(d, "get", "--since", "1m", "--as", "csv")[1]) > 20000, alive=d)
+    wait_for("a picture", lambda: shell(d, "$K graph load:1m --since 10s -o - | wc -c")[1] != "0\n", alive=d)
+    for command in ("get --since 1h --json", "get --since 1h --as csv", "get --since 1h --as table", "get --since 1h --step 1s --json", "export csv",
+                    "export csv load", "graph load:1m --since 5s", "graph load:1m --since 5s --json", "graph load:1m --since 10s -o -", "log", "status"):
+        status, _, said = shell(d, "$K %s > /dev/full" % command)
+        assert status == 1 and said == "kith: cannot write: No space left on device\n", (command, status, said)
+    assert shell(d, "$K get --since 1h --json | head -1")[1:] == ("[\n", "")
+    begun = time.monotonic()
+    status, _, said = shell(d, "{ timeout --foreground 50 $K log -f; echo $? >&2; } | head -1")
+    assert (status, said) == (0, "1\n") and time.monotonic() - begun < 30, (status, said)
+
+level(source, "5.5e24")  # from the first sample on
+with suite.check("times: no end, seconds since 1970; large numbers; widths; a graph as JSON"), suite.daemon(conf=CONF, plugins=(plugins,)) as d:
+    wait_for("it", lambda: d.value(name) == 5.5e24, alive=d)
+    time.sleep(2.5)
+    for until in ("9999-12-31", "2300-01-01", "2262-04-12", "2262-04-11", "4102444800"):
+        for more in ((), ("--step", "1s")):
+            answer = ask(d, "get", "--json", name, "--since", "10s", "--until", until, *more)
+            assert answer[0] == 0 and json.loads(answer[1]), (until, more, answer)
+        for command in ("export csv %s --until %s" % (name, until), "graph %s --since 10s --until %s" % (name, until)):
+            status, _, said = shell(d, "$K %s" % command)
+            assert status == 0 and said == "", (command, status, said)
+    since = int(time.time()) - 1
+    assert {x["time"] for x in past(d, name, "--since", str(since))} <= {x["time"] for x in past(d, name, "--since", "30s")}
+    assert len(past(d, name, "--since", str(since))) < len(past(d, name, "--since", "30s"))
+    assert "5.5e+24" in ask(d, "get", name)[1]
+    drawn = ask(d, "graph", name, "--since", "10s")[1]
+    assert " 6.05e+24 " in drawn and "max 5.5e+24" in drawn, drawn
+    for columns in (20, 25, 35, 40, 60, 100):
+        for status, lines in (on_terminal(d, columns, "graph", name, "--since", "10s"),
+                              (lambda s: (s[0], s[1].splitlines()))(shell(d, "$K graph %s --since 10s" % name, COLUMNS=str(columns)))):
+            longest = max(len(x) for x in lines)
+            assert status == 0 and columns - 2 <= longest < columns, (columns, lines)
+    status, lines = on_terminal(d, 19, "graph", name, "--since", "10s")
+    assert status == 2 and lines == ["kith: a graph wants 20 columns, and here are 19: make room, or say --width"], lines
+    to = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1))
+    came = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 121))
+    drawn = json.loads(ask(d, "graph", name, "--since", came, "--until", to, "--width", "20", "--json")[1])
+    assert drawn and drawn == past(d, name, "--since", came, "--until", to, "--step", "3s"), drawn[:3]
+    status, _, said = shell(d, "$K explain no.such --since 2100-01-01")
+    assert status == 2 and said == "kith: --since 2100-01-01 is in the future\n", said
 
 with suite.check("kill -9: nothing from before the last append is lost, nothing is told twice"), suite.daemon(conf=CONF, plugins=(plugins,)) as d:
     for round_ in range(5):

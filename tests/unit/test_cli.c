@@ -361,6 +361,9 @@ START_TEST(usage)
 	expect("./kith status --json=yes", 2, NULL, "takes no argument");
 	expect("./kith status -x", 2, NULL, "unknown option -x");
 	expect("./kith status --color red", 2, NULL, "auto, always or never");
+	expect("./kith log --own --system", 2, NULL, "--own and --system exclude one another");
+	expect("./kith graph tick -o /nonexistent/a.svg --json", 2, NULL, "leave out one of -o and --json");
+	expect("COLUMNS=19 ./kith graph tick", 2, NULL, "a graph wants 20 columns, and here are 19");
 	expect("./kith help", 0, "Commands:", NULL);
 	expect("./kith --help", 0, "Commands:", NULL);
 	expect("./kith help watch", 0, "--transitions", NULL);
@@ -370,6 +373,30 @@ START_TEST(usage)
 	expect("./kith --version", 0, "kith ", NULL);
 	expect("./kith --count 1 --records watch", 0, "tick:a", NULL);
 	expect("./kith --timeout 2s get -- tick:a:level", 0, "tick:a:level", NULL);
+}
+END_TEST
+
+START_TEST(times)
+{
+	static const char *const commands[] = { "get", "graph tick", "export csv", "explain room.disk df:/", "log" };
+	static const char *const no_days[] = { "2026-02-29", "2026-02-31", "2026-04-31T00:00:00Z", "1900-02-29", "2026-11-28T24:01:00Z",
+		"2026-11-28T10:00:00+30:00" };
+	static const char *const futures[] = { "2300-01-01", "2262-04-12", "9999-12-31T23:59:59Z", "2040-02-29", "1795868000000", "4102444800" };
+	char command[160];
+
+	for (size_t c = 0; c < 5; c++)
+		for (size_t i = 0; i < 6; i++) {
+			snprintf(command, sizeof(command), "./kith %s --since '%s'", commands[c], no_days[i]);
+			expect(command, 2, NULL, "is no time");
+			snprintf(command, sizeof(command), "./kith %s --since %s", commands[c], futures[i]);
+			if (c < 4)
+				expect(command, 2, NULL, "is in the future\n");
+		}
+	expect("./kith get --until 2026-02-30", 2, NULL, "\"2026-02-30\" is no time");
+	/* Ten digits are a time, nine so many seconds ago */
+	expect("./kith get --since 1700000000 --until 1699999999.5", 2, NULL, "--until is not after --since");
+	expect("./kith get --since 1700000000 --until 2023-11-14T22:13:20Z", 2, NULL, "--until is not after --since");
+	expect("./kith get --since 100000000 --until 1000000000", 2, NULL, "--until is not after --since");
 }
 END_TEST
 
@@ -398,6 +425,9 @@ START_TEST(output_that_fails)
 	/* nobody reads: quietly, and not 0 */
 	expect("{ trap '' PIPE; while printf x 2>/dev/null; do :; done; ./kith get; echo $? >&2; } | true", 0, NULL, "1");
 	expect("{ ./kith watch --for 5s; echo $? >&2; } | head -0", 0, NULL, "1\n");
+	/* also while there is nothing to write */
+	expect("{ timeout --foreground 20 ./kith watch none.such; echo $? >&2; } | sleep 0.3", 0, NULL, "1\n");
+	expect("timeout --foreground 0.3 ./kith watch none.such > $KITH_SOCKET.file; echo $?; rm $KITH_SOCKET.file", 0, "124", NULL);
 }
 END_TEST
 
@@ -419,6 +449,7 @@ int main(void)
 	tcase_add_test(t, top);
 	tcase_add_test(t, check);
 	tcase_add_test(t, usage);
+	tcase_add_test(t, times);
 	tcase_add_test(t, not_reached);
 	tcase_add_test(t, output_that_fails);
 	suite_add_tcase(s, t);
