@@ -126,6 +126,11 @@ bool undo_pending(int folder)
 	return faccessat(folder, UNDO_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+bool undo_begun(int folder)
+{
+	return undo_pending(folder) || faccessat(folder, UNDO_NEW, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
 /* The entry at *at; 0: it is the end. -EBADMSG */

@@ -47,5 +47,7 @@ int undo_restore(int folder, size_t *ret_files);
 int undo_check(int folder);
 /* Is there one? */
 bool undo_pending(int folder);
+/* An update has begun and not ended, whether it has changed files or not */
+bool undo_begun(int folder);
 
 #endif

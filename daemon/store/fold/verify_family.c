@@ -65,6 +65,8 @@ static void unknown_source(struct looking *l, const char *path, const char *sour
 
 	if (!gauge)
 		fault(l, false, "rrd/%s: its data source %s is none of the family's, and no GAUGE: the file is somebody else's, to be moved away", path, source);
+	else if (!l->v->repair && l->v->cut_off)
+		return;
 	else if (!l->v->repair)
 		fault(l, false, "rrd/%s: its data source %s is none of the family's", path, source);
 	else if (!mend_source(l, source, &guessed))
@@ -155,7 +157,7 @@ static void verify_listed(struct looking *l, const char *name, const char *path)
 {
 	const char *of = l->f->name;
 
-	if (listed(l->f, name))
+	if (listed(l->f, name) || (l->v->cut_off && !l->v->repair))
 		return;
 	if (!l->v->repair)
 		fault(l, false, "rrd/%s: %s/" RRD_FAMILY " does not say whose it is", path, of);
@@ -245,7 +247,7 @@ static int verify_files(struct verify *v, struct fold_family *f, const char *why
 			verify_rrd(&l, e->d_name);
 	verify_missing(&l);
 	/* In an empty folder there is nothing to be said of. */
-	if (why && v->files > before)
+	if (why && v->files > before && (v->repair || !v->cut_off))
 		mend_label(&l, why);
 	r = finish(&l);
 	buf_free(&l.mended);
@@ -334,6 +336,8 @@ int verify_rrds(struct verify *v)
 
 	if (!d)
 		return -errno;
+	/* A fold that was cut off before it said of its new files whose they are: the next one does. */
+	v->cut_off = undo_begun(v->rrd) || faccessat(v->rrd, ".state", F_OK, AT_SYMLINK_NOFOLLOW) < 0;
 	r = verify_undo(v);
 	if (r == 0)
 		r = verify_state(v);

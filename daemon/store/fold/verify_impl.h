@@ -14,6 +14,7 @@ struct verify {
 	int journal, rrd;    /* descriptors; negative: there is none */
 	char *journal_path, *rrd_path;
 	int lock, fold_lock;
+	bool cut_off;        /* a fold was, and the next one puts right what it has left */
 	uint64_t folded;     /* the last segment of which rrd/.state knows the end; 0: there is none, or it is damaged */
 	/* What all segments say of families, when somebody has asked */
 	bool learned;

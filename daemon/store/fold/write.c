@@ -501,6 +501,17 @@ static int need_librrd(struct fold *f)
 	return r;
 }
 
+static void say_family(struct fold *f, struct fold_group *g)
+{
+	int r = group_folder(f, g);
+
+	r = r < 0 ? r : known_write(f->rrd_path, g->family);
+	if (r < 0) {
+		log_err("rrd/%s/" RRD_FAMILY " cannot be written: %s", g->family->name, strerror(-r));
+		f->failed = true;
+	}
+}
+
 static int batch_write(struct fold *f, struct batch *b)
 {
 	struct undo u = { .fd = -1 };
@@ -533,6 +544,9 @@ static int batch_write(struct fold *f, struct batch *b)
 			f->failed = true;
 		}
 	}
+	/* While .undo says that this goes on: new files have no family yet that knows them. */
+	for (size_t k = 0; k < b->n; k++)
+		say_family(f, b->list[k]->group);
 	b->n = 0;
 	r = f->connected ? 0 : undo_done(f->folder);
 	if (r < 0) {
@@ -563,19 +577,10 @@ int write_all_rows(struct fold *f)
 	}
 	if (r == 0 && b.n)
 		r = batch_write(f, &b);
-	HASH_ITER(hh, f->groups, g, next_g) {
-		int e = 0;
-
-		/* Also before its first row: what is gathered of its series is of no use to who does not know them. */
-		if (g->folder || g->family->files || (g->instances && !f->config.export_only)) {
-			e = group_folder(f, g);
-			e = e < 0 ? e : known_write(f->rrd_path, g->family);
-		}
-		if (e < 0) {
-			log_err("rrd/%s/" RRD_FAMILY " cannot be written: %s", g->family->name, strerror(-e));
-			f->failed = true;
-		}
-	}
+	/* Also before its first row: what is gathered of its series is of no use to who does not know them. */
+	HASH_ITER(hh, f->groups, g, next_g)
+		if (g->folder || g->family->files || (g->instances && !f->config.export_only))
+			say_family(f, g);
 	flock(f->update_lock, LOCK_UN);
 	return r;
 }
