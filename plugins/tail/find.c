@@ -199,6 +199,25 @@ static void begin_file(struct name *n, int fd, const struct stat *st, bool known
 	tail_save_soon(t);
 }
 
+/* It is there already, under another name than `n`, which may be NULL: under that it is read on for as long as lines may come to it. */
+static void found_again(struct tail *t, struct file *f, struct name *n, const char *path, bool literal)
+{
+	struct file *had = n ? file_of(t, n) : NULL;
+
+	f->matched = true;
+	if (had)
+		file_rotate(had);
+	if (file_is_over(f) && (n || name_new(t, path, literal, &n) == 0)) {
+		file_rename(f, n);
+		f->before = had;
+		f->matched = false;
+		n->seen = true;
+		tail_save_soon(t);
+	} else if (n) {
+		n->seen = literal;
+	}
+}
+
 static void found(struct tail *t, const char *path, bool literal, bool known)
 {
 	struct name *n = name_find(t, path);
@@ -214,12 +233,8 @@ static void found(struct tail *t, const char *path, bool literal, bool known)
 		return;
 	}
 	f = file_find(t, st.st_dev, st.st_ino);
-	/* One that was renamed from one name that is matched to another is read on under the first. */
 	if (f && (!n || f->name != n)) {
-		if (n && file_of(t, n))
-			file_rotate(file_of(t, n));
-		if (n)
-			n->seen = literal;
+		found_again(t, f, n, path, literal);
 		return;
 	}
 	if (!n && name_new(t, path, literal, &n) < 0)
@@ -361,6 +376,8 @@ void find_all(struct tail *t)
 	size_t n = t->h->option_list(t->h, "files", &list);
 	char path[PATH_MAX];
 
+	for (struct file *f = t->files; f; f = f->next)
+		f->matched = false;
 	for (size_t i = 0; i < n; i++) {
 		struct search s = { t, is_known(t, list[i]), !has_wildcard(list[i], strlen(list[i])) };
 		int root = snprintf(path, sizeof(path), "%s", t->h->root(t->h));

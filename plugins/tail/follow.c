@@ -10,6 +10,7 @@
 #include "tail/tail.h"
 
 
+#define HOLE_READS 16 /* of READ_BYTES each, in one look at a file */
 #define WAIT_FOR_RATE (100 * NS_PER_MS) /* until the next look at a file that brought more than its rate */
 
 /* ---- its beginning ------------------------------------------------------------------------------------------------------- */
@@ -125,6 +126,9 @@ static bool take_pieces(struct file *f, size_t length, bool final, bool drop, si
 
 	f->waits = false;
 	for (;;) {
+		/* Of a hole: a writer without O_APPEND goes on at its old place in a file that was emptied. */
+		while (at < length && !t->buffer[at] && !f->split.skip)
+			at++;
 		if (n->tokens < 1 && !drop) {
 			*ret_used = at;
 			return false;
@@ -181,7 +185,28 @@ static int64_t at_end(struct file *f)
 	f->ended |= f->rotated && !f->waits;
 	if (f->waits && (f->name->rules.several || f->rotated))
 		return t->wait;
-	return f->rotated ? LINGER : LOOK_NEVER;
+	return f->rotated ? t->linger : LOOK_NEVER;
+}
+
+/* Some bytes from its offset on; where there is nothing but NULs, from behind them. */
+static ssize_t read_some(struct file *f)
+{
+	char *data = f->name->t->buffer;
+
+	for (int i = 0; i < HOLE_READS; i++) {
+		ssize_t got = pread(f->fd, data, READ_BYTES, f->offset), nuls = 0;
+		off_t behind;
+
+		while (nuls < got && !data[nuls])
+			nuls++;
+		if (nuls < got || got <= 0 || f->split.skip)
+			return got;
+		behind = lseek(f->fd, f->offset, SEEK_DATA);
+		if (behind < 0 && errno == ENXIO)
+			behind = lseek(f->fd, 0, SEEK_END); /* nothing else is behind it */
+		f->offset = behind > f->offset + nuls ? behind : f->offset + nuls;
+	}
+	return 0;
 }
 
 int64_t file_read(struct file *f)
@@ -202,10 +227,10 @@ int64_t file_read(struct file *f)
 	}
 	if (f->head.length < HEAD_BYTES && st.st_size > f->head.length)
 		head_read(f->fd, st.st_size, &f->head);
-	got = pread(f->fd, t->buffer, READ_BYTES, f->offset);
+	got = read_some(f);
 	if (got <= 0) {
 		f->waits = false;
-		return at_end(f);
+		return f->offset < st.st_size && got == 0 ? 0 : at_end(f);
 	}
 	refill(n);
 	drop = st.st_size - f->offset > t->max_lag;
@@ -232,6 +257,26 @@ void file_rotate(struct file *f)
 	f->grown = f->name->t->mono;
 	f->name->counts[ROTATED]++;
 	f->name->changed = true;
+}
+
+bool file_is_over(const struct file *f)
+{
+	return f->rotated && f->ended && f->name->t->mono - f->grown >= f->name->t->linger;
+}
+
+static void let_go(struct file *f)
+{
+	for (struct file *o = f->name->t->files; o; o = o->next)
+		if (o->before == f)
+			o->before = NULL;
+}
+
+void file_rename(struct file *f, struct name *n)
+{
+	let_go(f);
+	f->name = n;
+	f->rotated = f->ended = false;
+	f->dirty = true;
 }
 
 /* ---- its life ------------------------------------------------------------------------------------------------------------------ */
@@ -274,9 +319,7 @@ void file_free(struct file *f)
 	struct tail *t = f->name->t;
 	struct file **at = &t->files;
 
-	for (struct file *o = t->files; o; o = o->next)
-		if (o->before == f)
-			o->before = NULL;
+	let_go(f);
 	while (*at != f)
 		at = &(*at)->next;
 	*at = f->next;

@@ -48,6 +48,7 @@ static const struct kith_option options[] = {
 	{ "burst", "50000", "lines of one file at once", 1, 1e7, KITH_OPTION_NUMBER, 0 },
 	{ "max_lag", "64MiB", "lines of a file that is further behind than this are dropped", 0, 1e15, KITH_OPTION_SIZE, 0 },
 	{ "max_skew", "1d", "a line's own time that is further from now than this is not believed; 0s: none is", 0, 1e9, KITH_OPTION_DURATION, 0 },
+	{ "linger", "1min", "how long a file that was renamed or removed is read on without a new line", 0.1, 1e6, KITH_OPTION_DURATION, 0 },
 };
 
 static const char *const priorities[] = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" };
@@ -258,9 +259,14 @@ static bool look(struct file *f)
 	f->dirty = false;
 	f->due = 0;
 	delay = file_read(f);
-	if (f->rotated && f->ended && t->mono - f->grown >= LINGER) {
-		file_free(f);
+	if (file_is_over(f)) {
 		t->rescan = true; /* its name may be at its end too */
+		/* One that another name leads to is read on under that. */
+		if (f->matched) {
+			f->due = t->mono + t->linger;
+			return false;
+		}
+		file_free(f);
 		return true;
 	}
 	f->dirty = delay == 0;
@@ -470,6 +476,7 @@ static int tail_begin(struct tail *t)
 	t->burst = h->option_number(h, "burst");
 	t->max_lag = (int64_t)h->option_number(h, "max_lag");
 	t->wait = (int64_t)(h->option_number(h, "wait") * (double)NS_PER_S);
+	t->linger = (int64_t)(h->option_number(h, "linger") * (double)NS_PER_S);
 	t->first = true;
 	t->mono = mono_now();
 	entry_init(&t->entry, (int64_t)(h->option_number(h, "max_skew") * (double)NS_PER_S));

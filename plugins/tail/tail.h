@@ -22,7 +22,6 @@
 #define NS_PER_MS INT64_C(1000000)
 #define READ_BYTES (256 * 1024) /* of a file, before others have their turn */
 #define HEAD_BYTES 64           /* by which a file is known again */
-#define LINGER (60 * NS_PER_S)   /* that one whose name leads elsewhere is kept open without a change */
 #define NAMES_MAX 1024
 #define FOLDERS_MAX 1024
 
@@ -69,6 +68,7 @@ struct file {
 	bool dirty;              /* there may be more to read */
 	bool rotated;            /* its name leads elsewhere, or nowhere */
 	bool ended;              /* it was read to its end since it was rotated */
+	bool matched;            /* another name that is asked for leads to it, too */
 	int64_t grown;           /* mono ns: it had new bytes then */
 	int64_t due;             /* mono ns of the next look at it that no event asks for; 0: none */
 	bool waits;              /* what is left is no whole record yet */
@@ -107,7 +107,7 @@ struct tail {
 	bool rescan;
 	int64_t delay, mono, published;
 	double rate, burst;
-	int64_t max_lag, wait;
+	int64_t max_lag, wait, linger;
 	struct line_clock clock;
 	struct line line;
 	struct entry entry;
@@ -138,6 +138,10 @@ bool head_same(int fd, const struct head *head);
 int64_t file_read(struct file *f);
 /* Its name leads elsewhere, or nowhere, from now on. */
 void file_rotate(struct file *f);
+/* It was, and nothing was written to it for long */
+bool file_is_over(const struct file *f);
+/* It is read on under this name. */
+void file_rename(struct file *f, struct name *n);
 
 /* place.c */
 int places_load(struct tail *t);

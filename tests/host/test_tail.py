@@ -191,6 +191,42 @@ with suite.check("logrotate(8): create under load is exact; copytruncate doubles
         gaps = [(a, b) for a, b in zip([-1] + got, got) if b != a + 1]
         assert len(gaps) <= 5, gaps  # one for each truncation; how wide they are is the machine's affair
 
+with suite.check("a file under another name that matches, or under two: it is read on, and no line is doubled; a hole is passed over"):
+    folder = suite.folder()
+    at = {x: os.path.join(folder, x + ".log") for x in ("a", "b", "c", "h1", "h2", "hole")}
+    with daemon([folder + "/*.log"], "    linger = 500ms\n") as d:
+        ear = Ear(d)
+        append(at["a"], "a1")
+        append(at["h1"], "h1")
+        ear.wait_for("h1")
+        ear.wait_for("a1")
+        os.link(at["h1"], at["h2"])
+        # A chain, as logrotate with dateext and extension .log makes it
+        os.rename(at["a"], at["b"])
+        append(at["a"], "a2")
+        append(at["b"], "b2")  # a writer that has not opened it anew
+        ear.wait_for("a2")
+        ear.wait_for("b2")
+        os.unlink(at["h1"])
+        os.rename(at["b"], at["c"])
+        os.rename(at["a"], at["b"])
+        append(at["a"], "a3")
+        ear.wait_for("a3")
+        time.sleep(2)
+        for name in ("a", "b", "c", "h2"):
+            append(at[name], name + " late")
+            ear.wait_for(name + " late")
+        with open(at["hole"], "w") as f:
+            f.truncate(50 << 20)
+            f.seek(0, 2)
+            f.write("behind it\n\0\0and this\n")
+        ear.wait_for("and this")
+        time.sleep(1)
+        late = {x["message"]: x["subject"] for x in ear.watch.lines if x.get("message", "").endswith(" late")}
+        assert late == {x + " late": "log:%s.log" % x for x in ("a", "b", "c", "h2")}, late
+        assert sorted(ear.end()) == sorted(["a1", "h1", "a2", "b2", "a3", "behind it", "and this", *late]), ear.messages()
+        assert count(d, at["hole"], "lines") == 2
+
 with suite.check("restarts in order, with a rotation while kithd does not run: no line is lost, none is doubled"):
     folder = suite.folder()
     path = folder + "/app.log"
