@@ -144,14 +144,14 @@ def main():
     if not names:
         print("no test of that name\n0 passed, 1 failed")
         return 1
-    # The long ones first, so that those at a time end together; most of them wait more than they work.
+    # The long ones first, so that the two at a time end together.
     names.sort(key=lambda n: not (n.endswith(".py")))
     runs = [(n, args.build, "") for n in names if not (args.plain and n in PLAIN_ONLY)]
     if args.plain:
         runs = [(n, args.plain, " (plain)") for n in names if n in PLAIN_ONLY + PLAIN_TOO] + runs
     expected = expected_skips(args.source)
     results = []
-    for alone, workers in ((True, 1), (False, 1 + max(2, os.cpu_count() or 1))):
+    for alone, workers in ((True, 1), (False, max(2, os.cpu_count() or 1))):
         with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
             futures = [pool.submit(run_one, n, args.source, build, args.plain, label) for n, build, label in runs if (n in ALONE) == alone]
             for future in concurrent.futures.as_completed(futures):

@@ -123,11 +123,11 @@ with suite.check("many that end at once: counted exactly, told in few words"):
         return value if value is not None and value == d.value("process:%s:exits" % NAME) else None
     before = wait_for("the last of those to be counted", settled, alive=d)
     # A chain: fork and wait
-    p = sleeper("for (1..2000) { my $k = fork; exit($_ % 2) unless $k; waitpid $k, 0 } <STDIN>; exit 0")
+    p = sleeper("for (1..2000) { my $k = fork; exit($_ % 2) unless $k; waitpid $k, 0 } print qq(done\\n); <STDIN>; exit 0")
+    assert p.stdout.readline() == b"done\n"  # however long that takes here
     try:
         series(d, "exits", lambda v: v == before + 2000)
     except AssertionError:
-        end(p)
         raise AssertionError("%s exits instead of 2000; %s" % (d.value("process:%s:exits" % NAME) - before, d.lines("lost")))
     said = [x for x in watch.lines if x["kind"] == "record" and NAME in x["message"]]
     assert len(said) < 100, len(said)

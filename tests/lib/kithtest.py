@@ -32,7 +32,7 @@ PLAIN = os.environ.get("plain_builddir") or BUILD  # without sanitizers
 PLUGINS = os.path.join(BUILD, "plugins")
 TEST_PLUGINS = os.path.join(BUILD, "tests", "host", "plugins")
 BUNDLES = os.path.join(SOURCE, "promises", "bundles")
-DEADLINE = 30.0  # seconds; only a test that fails waits for so long
+DEADLINE = 60.0  # seconds; only a test that fails waits for so long
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
