@@ -48,7 +48,7 @@ static const struct kith_option options[] = {
 	{ "burst", "50000", "lines of one file at once", 1, 1e7, KITH_OPTION_NUMBER, 0 },
 	{ "max_lag", "64MiB", "lines of a file that is further behind than this are dropped", 0, 1e15, KITH_OPTION_SIZE, 0 },
 	{ "max_skew", "1d", "a line's own time that is further from now than this is not believed; 0s: none is", 0, 1e9, KITH_OPTION_DURATION, 0 },
-	{ "linger", "1min", "how long a file that was renamed or removed is read on without a new line", 0.1, 1e6, KITH_OPTION_DURATION, 0 },
+	{ "linger", "60s", "how long a file that was renamed or removed is read on without a new line", 0.1, 1e6, KITH_OPTION_DURATION, 0 },
 };
 
 static const char *const priorities[] = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" };
