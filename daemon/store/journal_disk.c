@@ -100,21 +100,10 @@ static void files_remove(struct journal *j, size_t index)
 	j->n_files--;
 }
 
-static int ignore(const struct unpack_instance *i, uint32_t metric, double value, int64_t time, bool extra, void *user)
-{
-	(void)i;
-	(void)metric;
-	(void)value;
-	(void)time;
-	(void)extra;
-	(void)user;
-	return 0;
-}
-
 /* How many samples, and until when. What cannot be read counts as far as it can. */
 static uint64_t count_samples(const struct segment *s, int64_t *ret_end)
 {
-	static const struct unpack_fns fns = { .sample = ignore };
+	static const struct unpack_fns fns = { 0 };
 	struct unpacker *u;
 	uint64_t n;
 

@@ -111,6 +111,7 @@ struct unpack_instance {
 struct unpack_fns {
 	/* An instance begins, or a place is another's now: may set its `user`. May be NULL, then all are told */
 	int (*instance)(struct unpack_instance *i, void *user);
+	/* May be NULL: they are counted alone */
 	int (*sample)(const struct unpack_instance *i, uint32_t metric, double value, int64_t time, bool extra, void *user);
 	/* An instance ends at that time. May be NULL */
 	int (*end)(const struct unpack_instance *i, int64_t time, void *user);

@@ -306,7 +306,7 @@ static int tell(struct unpacker *u, struct unpack_instance *i, struct unpack_cel
 	u->last_of = i;
 	u->expected = c->next;
 	u->samples++;
-	if (u->fns->instance && !i->user)
+	if (!u->fns->sample || (u->fns->instance && !i->user))
 		return 0;
 	return u->fns->sample(i, (uint32_t)(c - i->cells), c->value, u->time, u->extra, u->user);
 }

@@ -92,7 +92,7 @@ static bool pass(struct piece *p, size_t used)
 }
 
 /* What is passed over of what was cut. false: nothing is */
-static bool pass_over(struct split *s, const struct rules *r, char *data, size_t length, bool final, struct piece *p)
+static bool pass_over(struct split *s, const struct rules *r, char *data, size_t length, bool full, bool final, struct piece *p)
 {
 	char *end = memchr(data, '\n', length);
 
@@ -100,13 +100,14 @@ static bool pass_over(struct split *s, const struct rules *r, char *data, size_t
 		s->skip = !end;
 		return pass(p, end ? (size_t)(end - data) + 1 : length);
 	}
-	/* Only whole lines can be told apart. */
-	if (!end && !final)
+	/* Only whole lines can be told apart, and those that will never be whole here. */
+	if (!end && !final && !full)
 		return pass(p, 0);
 	if (begins_record(r, data, end ? end : data + length)) {
 		s->skip_on = false;
 		return false;
 	}
+	s->skip = !end && !final;
 	return pass(p, end ? (size_t)(end - data) + 1 : length);
 }
 
@@ -124,7 +125,7 @@ bool split_next(struct split *s, const struct rules *r, char *data, size_t lengt
 	if (!length)
 		return false;
 	if (s->skip || s->skip_on) {
-		if (pass_over(s, r, data, length, final, ret_piece))
+		if (pass_over(s, r, data, length, full, final, ret_piece))
 			return true;
 		if (s->skip || s->skip_on)
 			return false;

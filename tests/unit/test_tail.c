@@ -87,6 +87,26 @@ START_TEST(records_of_lines)
 }
 END_TEST
 
+/* It goes on a record that was cut, and is longer than what is read at once: it is passed over in parts. */
+START_TEST(longer_than_the_buffer)
+{
+	char first[] = " xxxxxxxxxxxx", rest[] = "xxx\na\nb\n", why[128];
+	struct split s = { .skip_on = true };
+	struct rules r;
+	struct piece p;
+
+	ck_assert_int_eq(rules_new(&r, "indent", why, sizeof(why)), 0);
+	ck_assert(!split_next(&s, &r, first, sizeof(first) - 1, false, false, &p)); /* its end may come */
+	ck_assert(split_next(&s, &r, first, sizeof(first) - 1, true, false, &p));
+	ck_assert(p.none && p.used == sizeof(first) - 1);
+	ck_assert(split_next(&s, &r, rest, sizeof(rest) - 1, false, false, &p));
+	ck_assert(p.none && p.used == 4);
+	ck_assert(split_next(&s, &r, rest + 4, sizeof(rest) - 5, false, false, &p));
+	ck_assert(!p.none && p.length == 1 && p.used == 2);
+	rules_free(&r);
+}
+END_TEST
+
 START_TEST(bad_patterns)
 {
 	static const char *const bad[] = { "(", "[", "(a)\\1", "a{65}", "a{1}b{1}c{1}d{1}e{1}", "*{1000}" };
@@ -468,6 +488,7 @@ int main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, records_of_lines);
+	tcase_add_test(tcase, longer_than_the_buffer);
 	tcase_add_test(tcase, bad_patterns);
 	tcase_add_test(tcase, what_is_appended);
 	tcase_add_test(tcase, from_its_start);

@@ -247,19 +247,9 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int no_instance(const char *family, const char *name, int64_t step, void *user)
-{
-	(void)family;
-	(void)name;
-	(void)step;
-	(void)user;
-	return -ENOENT;
-}
-
 /* What the last fold knew; a damaged one is as none. */
 static int state_open(struct past *p)
 {
-	static const struct state_fns fns = { .instance = no_instance };
 	struct state_head head;
 	char *copy;
 	int r = state_read(p->rrd_path, &p->state_text, &p->state_length);
@@ -272,7 +262,7 @@ static int state_open(struct past *p)
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, p->state_text, p->state_length + 1);
-	r = state_parse(copy, p->state_length, &fns, NULL, &head);
+	r = state_parse(copy, p->state_length, NULL, NULL, &head);
 	free(copy);
 	if (r == 0) {
 		p->state_number = head.number;

@@ -184,7 +184,7 @@ int state_parse(char *text, size_t length, const struct state_fns *fns, void *us
 			head.number = (uint64_t)number;
 			any = true;
 		} else if (n >= 4 && !strcmp(words[0], "instance") && word_number(words[3], &step) && step > 0) {
-			r = fns->instance(words[1], words[2], step, user);
+			r = fns ? fns->instance(words[1], words[2], step, user) : -ENOENT;
 			known = r == 0;
 			r = r == -ENOMEM ? r : 0;
 		} else if (known && n >= 3 && !strcmp(words[0], "series") && parse_series(words, n, &s)) {

@@ -25,7 +25,7 @@ struct state_fns {
 	int (*row)(int64_t at, const char *metric, double value, void *user);
 };
 
-/* `text` is NUL-terminated behind `length`, and changed. -EBADMSG: its checksum is another; then nothing was told */
+/* `text` is NUL-terminated behind `length`, and changed. `fns` NULL: the head alone is wanted. -EBADMSG: its checksum is another; then nothing was told */
 int state_parse(char *text, size_t length, const struct state_fns *fns, void *user, struct state_head *ret_head);
 /* The file in a folder; malloc */
 int state_read(const char *rrd, char **ret_text, size_t *ret_length);

@@ -285,18 +285,8 @@ static int verify_family(struct verify *v, const char *name)
 	return r;
 }
 
-static int no_instance(const char *family, const char *name, int64_t step, void *user)
-{
-	(void)family;
-	(void)name;
-	(void)step;
-	(void)user;
-	return -ENOENT;
-}
-
 static int verify_state(struct verify *v)
 {
-	static const struct state_fns fns = { .instance = no_instance };
 	struct state_head head;
 	size_t length;
 	char *text;
@@ -304,7 +294,7 @@ static int verify_state(struct verify *v)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = state_parse(text, length, &fns, NULL, &head);
+	r = state_parse(text, length, NULL, NULL, &head);
 	free(text);
 	if (r == -EBADMSG)
 		verify_fault(v, v->repair && unlinkat(v->rrd, ".state", 0) == 0, "rrd/.state: it is damaged");

@@ -51,21 +51,10 @@ static int on_instance(struct unpack_instance *i, void *user)
 	return known_add_file(f, file, i->name);
 }
 
-static int no_sample(const struct unpack_instance *i, uint32_t metric, double value, int64_t time, bool extra, void *user)
-{
-	(void)i;
-	(void)metric;
-	(void)value;
-	(void)time;
-	(void)extra;
-	(void)user;
-	return 0;
-}
-
 /* From the oldest on: the newest has the last word. What cannot be read says nothing. */
 static void learn(struct verify *v)
 {
-	static const struct unpack_fns fns = { .instance = on_instance, .sample = no_sample };
+	static const struct unpack_fns fns = { .instance = on_instance };
 	struct segment_file *files;
 	size_t n;
 
